@@ -1,0 +1,8 @@
+"""Back-propagation done right, behind scikit-learn's API."""
+
+from ._classifier import BackpropMLPClassifier
+from ._network import Network
+from ._regressor import BackpropMLPRegressor
+from ._version import __version__
+
+__all__ = ["BackpropMLPClassifier", "BackpropMLPRegressor", "Network", "__version__"]

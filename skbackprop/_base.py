@@ -1,0 +1,790 @@
+"""What the two estimators share: validation, one fit, fitted attributes, pickling.
+
+``fit`` is told in three places: ``_fit`` here turns data and parameters into a
+problem and a state, ``_training.train`` loops over the epochs, and
+``core.engine.train_run`` does the mini-batches.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import _parameters as allow
+from ._version import __version__
+from ._network import (
+    HIDDEN_ACTIVATIONS,
+    Array,
+    Table,
+    flatten,
+    initialize,
+    make_table,
+    make_topology,
+    parameter_views,
+    predict,
+    predict_rows,
+    value_and_gradient,
+)
+from ._schedules import SCHEDULES, Schedule
+from ._training import DIVERGED, EXHAUSTED, History, INTERRUPTED, Problem, State
+from ._training import train, train_lbfgs
+from .core.optimizers import Optimizer, Solver, n_slots
+from .core.topology import Topology
+
+_STOCHASTIC = tuple(kind.name.lower() for kind in Solver)
+_FLOATS = (np.float64, np.float32)
+
+_RULES: dict[str, tuple[allow.Constraint, ...]] = {
+    "hidden_layer_sizes": (
+        allow.sequence_of(allow.interval(allow.Integral, 1, None, "left")),
+        allow.interval(allow.Integral, 1, None, "left"),
+    ),
+    "activation": (
+        allow.one_of(*HIDDEN_ACTIVATIONS),
+        allow.sequence_of(allow.one_of(*HIDDEN_ACTIVATIONS)),
+    ),
+    "solver": (allow.one_of("lbfgs", *_STOCHASTIC),),
+    "alpha": (allow.interval(allow.Real, 0, None, "left"),),
+    "batch_size": (
+        allow.one_of("auto"),
+        allow.interval(allow.Integral, 1, None, "left"),
+    ),
+    "learning_rate": (allow.one_of(*SCHEDULES),),
+    "learning_rate_init": (allow.interval(allow.Real, 0, None, "neither"),),
+    "power_t": (allow.interval(allow.Real, 0, None, "left"),),
+    "max_iter": (allow.interval(allow.Integral, 1, None, "left"),),
+    "shuffle": (allow.BOOLEAN,),
+    "random_state": (allow.RANDOM_STATE,),
+    "tol": (allow.interval(allow.Real, 0, None, "left"),),
+    "verbose": (allow.VERBOSE,),
+    "warm_start": (allow.BOOLEAN,),
+    "momentum": (allow.interval(allow.Real, 0, 1, "both"),),
+    "nesterovs_momentum": (allow.BOOLEAN,),
+    "early_stopping": (allow.BOOLEAN,),
+    "validation_fraction": (allow.interval(allow.Real, 0, 1, "left"),),
+    "beta_1": (allow.interval(allow.Real, 0, 1, "left"),),
+    "beta_2": (allow.interval(allow.Real, 0, 1, "left"),),
+    "epsilon": (allow.interval(allow.Real, 0, None, "neither"),),
+    "n_iter_no_change": (
+        allow.interval(allow.Integral, 1, None, "left"),
+        allow.INFINITY,
+    ),
+    "max_fun": (allow.interval(allow.Integral, 1, None, "left"),),
+    "weight_decay": (allow.interval(allow.Real, 0, None, "left"),),
+    "scoring": (
+        allow.NONE,
+        allow.one_of("loss", *get_scorer_names()),
+        allow.CALLABLE,
+    ),
+    "dtype": (allow.NONE, allow.DTYPE),
+}
+
+
+@dataclass(frozen=True)
+class Targets:
+    """y as the engine reads it, and what it says about the network."""
+
+    Y: Array | None
+    labels: Array | None
+    loss: str
+    output_activation: str
+    n_outputs: int
+    #: Labels of one binary or a single column, for a stratified validation split.
+    stratify: Array | None
+
+
+class Split(NamedTuple):
+    """Which rows train, and what validates."""
+
+    train: Array
+    held_out: Array | None
+    #: The state of the random stream that drew the split.
+    drawn: tuple[Any, ...] | None
+    #: X_val, y_val and sample_weight_val, where they were given.
+    given: tuple[Any, Any, Any] | None
+
+
+class _Diverged(Exception):
+    """Training diverged; the argument says whether an epoch was worth keeping."""
+
+
+class BaseBackpropMLP(BaseEstimator):
+    """Shared by classifier and regressor; not for use itself."""
+
+    _rules = _RULES
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any,
+        activation: Any,
+        *,
+        solver: Any,
+        alpha: Any,
+        batch_size: Any,
+        learning_rate: Any,
+        learning_rate_init: Any,
+        power_t: Any,
+        max_iter: Any,
+        shuffle: Any,
+        random_state: Any,
+        tol: Any,
+        verbose: Any,
+        warm_start: Any,
+        momentum: Any,
+        nesterovs_momentum: Any,
+        early_stopping: Any,
+        validation_fraction: Any,
+        beta_1: Any,
+        beta_2: Any,
+        epsilon: Any,
+        n_iter_no_change: Any,
+        max_fun: Any,
+        weight_decay: Any,
+        scoring: Any,
+        dtype: Any,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.weight_decay = weight_decay
+        self.scoring = scoring
+        self.dtype = dtype
+
+    # What the classifier and the regressor say -------------------------------
+
+    def _learn_targets(self, y: Any, *, first: bool, incremental: bool) -> Any:
+        """Take in the classes where there are any, or check that they are known."""
+        return y
+
+    def _targets(self, y: Any, dtype: Any) -> Targets:
+        """y to numbers, with the classes as they are known."""
+        raise NotImplementedError
+
+    def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
+        """Accuracy or R^2 of outputs of the network against encoded targets."""
+        raise NotImplementedError
+
+    def _weights(self, y: Any, sample_weight: Array | None) -> Array | None:
+        """Weights of the training rows; the classifier multiplies in its own."""
+        return sample_weight
+
+    def _after_epoch(self, epoch: int, loss: float, score: float | None) -> None:
+        """Called after every epoch; prints scikit-learn's lines if verbose."""
+        if self.verbose:
+            print(f"Iteration {epoch}, loss = {loss:.8f}")
+            if score is not None:
+                print(f"Validation score: {score:f}")
+
+    # Fitting -----------------------------------------------------------------
+
+    def _guarded_fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Fit; whatever fails leaves the estimator as it was."""
+        before = dict(self.__dict__)
+        try:
+            messages = self._fit(*args, **kwargs)
+        except _Diverged as diverged:
+            if not diverged.args[0]:
+                self.__dict__ = before
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may "
+                "contain large values and need to be preprocessed. Scale the features "
+                "(for example with StandardScaler) or lower learning_rate_init, which "
+                f"was {self.learning_rate_init!r}."
+            ) from None
+        except BaseException:
+            self.__dict__ = before
+            raise
+        for message, category in messages:
+            warnings.warn(message, category, stacklevel=3)
+        return self
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        incremental: bool = False,
+        validation: tuple[Any, Any, Any] = (None, None, None),
+    ) -> list[tuple[str, type[Warning]]]:
+        """One fit, from parameters and data to fitted attributes and warnings."""
+        allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+
+        X, y = self._validated(X, y, reset=first)
+        y = self._learn_targets(y, first=first, incremental=incremental)
+        targets = self._targets(y, X.dtype)
+        weights = self._weights(y, _checked_weights("sample_weight", sample_weight, X))
+        table = _table(X, targets, weights)
+        topology, names = self._plan(X.shape[1], targets)
+
+        saved: dict[str, Any] = {}
+        if not first:
+            self._check_same_layers(topology)
+            saved = getattr(self, "_training_state", {})
+        rng = saved.get("random_state") or check_random_state(self.random_state)
+        if first:
+            theta = initialize(topology, names, rng, X.dtype)
+        else:
+            theta = self._parameters(topology).copy()
+        split = self._split(table.n_rows, targets, rng, saved, validation)
+        history = History() if first else self._past()
+        state = self._state(theta, rng, split.train, history, saved)
+        problem = self._problem(topology, table, state, saved, incremental)
+        if self.early_stopping and self.solver != "lbfgs":
+            score = self._validator(X, y, targets, sample_weight, split, problem)
+            problem = replace(problem, validate=score)
+
+        ended, reason = self._train(problem, state)
+        history = state.history
+        finite = history.n_iter > 0
+        if ended != DIVERGED or finite:
+            self._store(targets, problem, state, split, saved, incremental)
+        rescued = (
+            ended == DIVERGED and problem.validate is not None and finite
+        )
+        if ended == DIVERGED and not rescued:
+            raise _Diverged(finite)
+        return _messages(ended, reason, history.n_iter, problem, incremental)
+
+    def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        """X and y checked; of the model's dtype where there is a model to go on with."""
+        dtype: Any = _FLOATS if self.dtype is None else np.dtype(self.dtype)
+        if not reset:
+            dtype = self.coefs_[0].dtype
+        return validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=dtype,
+            order="C",
+            multi_output=True,
+            y_numeric=is_regressor(self),
+            reset=reset,
+        )
+
+    def _plan(self, n_features: int, targets: Targets) -> tuple[Topology, list[str]]:
+        """The network's shape, and the name of the activation of every layer."""
+        sizes = self.hidden_layer_sizes
+        hidden = [int(size) for size in sizes] if np.iterable(sizes) else [int(sizes)]
+        if isinstance(self.activation, str):
+            # The output layer's initial bound follows the hidden activation.
+            names = [self.activation] * (len(hidden) + 1)
+        else:
+            names = list(self.activation)
+            if len(names) != len(hidden):
+                raise allow.InvalidParameterError(
+                    f"The 'activation' parameter of {type(self).__name__} must be one "
+                    f"str or one for each of the {len(hidden)} hidden layers. "
+                    f"Got {self.activation!r} instead."
+                )
+            names.append(names[-1] if names else "identity")
+        layers = [n_features, *hidden, targets.n_outputs]
+        topology = make_topology(
+            layers, names[:-1], targets.output_activation, targets.loss
+        )
+        return topology, names
+
+    def _check_same_layers(self, topology: Topology) -> None:
+        had = (*(len(W) for W in self.coefs_), self.coefs_[-1].shape[1])
+        if had != topology.sizes:
+            raise ValueError(
+                f"The fitted layers have sizes {had}, but parameters and data now ask "
+                f"for {topology.sizes}. Take a new estimator, or fit with "
+                "warm_start=False."
+            )
+
+    def _split(
+        self,
+        n: int,
+        targets: Targets,
+        rng: np.random.RandomState,
+        saved: dict[str, Any],
+        validation: tuple[Any, Any, Any],
+    ) -> Split:
+        """Rows to train on, and rows or data to validate on; by index, never a copy."""
+        X_val, y_val, weight_val = validation
+        rows = np.arange(n)
+        if X_val is not None or y_val is not None or weight_val is not None:
+            if not self.early_stopping:
+                raise ValueError(
+                    "X_val, y_val and sample_weight_val are for early_stopping=True. "
+                    "Got them with early_stopping=False."
+                )
+            if X_val is None or y_val is None:
+                raise ValueError("X_val and y_val must be given together.")
+            return Split(rows, None, None, validation)
+        if not self.early_stopping or self.solver == "lbfgs":
+            return Split(rows, None, None, None)
+        # A warm fit draws the same split again, so that no training row leaks.
+        drawn, source = saved.get("split_state"), rng
+        if drawn is None:
+            drawn = rng.get_state()
+        else:
+            source = np.random.RandomState()
+            source.set_state(drawn)
+        rows, held_out = train_test_split(
+            rows,
+            random_state=source,
+            test_size=self.validation_fraction,
+            stratify=targets.stratify,
+        )
+        if len(held_out) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' "
+                "or the size of your dataset."
+            )
+        return Split(rows, held_out, drawn, None)
+
+    def _past(self) -> History:
+        """The history of a fitted estimator, to go on with."""
+        return History(
+            loss=self.loss_,
+            loss_curve=list(getattr(self, "loss_curve_", [])),
+            best_loss=_or(getattr(self, "best_loss_", None), np.inf),
+            validation_scores=list(getattr(self, "validation_scores_", None) or []),
+            best_validation_score=_or(
+                getattr(self, "best_validation_score_", None), -np.inf
+            ),
+            no_improvement=getattr(self, "_no_improvement_count", 0),
+            t=self.t_,
+        )
+
+    def _state(
+        self,
+        theta: Array,
+        rng: np.random.RandomState,
+        rows: Array,
+        history: History,
+        saved: dict[str, Any],
+    ) -> State:
+        """What training changes, with what was saved where it still fits."""
+        stochastic = self.solver in _STOCHASTIC
+        kind = Solver[self.solver.upper()] if stochastic else Solver.SGD
+        optimizer = Optimizer(
+            kind,
+            self.learning_rate_init,
+            momentum=self.momentum,
+            nesterov=self.nesterovs_momentum,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            weight_decay=self.weight_decay,
+        )
+        memory = np.zeros((n_slots(kind) if stochastic else 0, len(theta)), theta.dtype)
+        if saved.get("solver") == self.solver:
+            memory[...] = saved["memory"]
+            optimizer.t = saved["steps"]
+        if saved.get("order_of") == self._order_of(rows):
+            rows = saved["order"].copy()
+        return State(theta, memory, optimizer, rng, rows, history)
+
+    def _order_of(self, rows: Array) -> list[float]:
+        """What tells whether a saved order of the rows can be taken up."""
+        fraction = self.validation_fraction if self.early_stopping else 0.0
+        return [len(rows), float(fraction)]
+
+    def _problem(
+        self,
+        topology: Topology,
+        table: Table,
+        state: State,
+        saved: dict[str, Any],
+        incremental: bool,
+    ) -> Problem:
+        """What training is given; the rates, sums and sizes worked out."""
+        n = len(state.order)
+        batch_size = min(200, n) if self.batch_size == "auto" else self.batch_size
+        if batch_size > n and self.solver != "lbfgs":
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going "
+                "to be clipped",
+                stacklevel=5,
+            )
+        total, count = _weight_sum(table, state.order), float(n)
+        if incremental:
+            # A running mean over all calls, so that chunks weigh what they weigh.
+            total += saved.get("weight_sum", 0.0)
+            count += saved.get("weight_rows", 0.0)
+        if not total > 0:
+            raise ValueError(
+                "sample_weight must have a number above zero among the training rows."
+            )
+        schedule = Schedule(
+            self.learning_rate if self.solver == "sgd" else "constant",
+            float(self.learning_rate_init),
+            float(self.power_t),
+        )
+        if incremental:
+            # A warm fit starts from learning_rate_init: a rate that had decayed
+            # away would make it do nothing.
+            state.history.reductions = saved.get("reductions", 0)
+            state.optimizer.learning_rate = schedule.rate(
+                state.history.t, state.history.reductions
+            )
+        return Problem(
+            topology=topology,
+            table=table,
+            alpha=float(self.alpha),
+            mean_weight=total / count,
+            weights=(total, count),
+            max_iter=1 if incremental else int(self.max_iter),
+            tol=float(self.tol),
+            n_iter_no_change=float(self.n_iter_no_change),
+            batch_size=int(min(batch_size, n)),
+            shuffle=bool(self.shuffle),
+            schedule=schedule,
+            validate=None,
+            keeps_state=bool(self.warm_start or incremental),
+        )
+
+    def _train(self, problem: Problem, state: State) -> tuple[str, str]:
+        """Run the solver; what ended it, and what SciPy had to say."""
+
+        def after_epoch(history: History, message: str | None) -> bool:
+            scores = history.validation_scores
+            score = scores[-1] if problem.validate is not None else None
+            self._after_epoch(history.n_iter, history.loss, score)
+            if message and self.verbose:
+                print(message)
+            return False
+
+        if self.solver == "lbfgs":
+            return train_lbfgs(problem, state, int(self.max_fun), after_epoch)
+        return train(problem, state, after_epoch), ""
+
+    def _store(
+        self,
+        targets: Targets,
+        problem: Problem,
+        state: State,
+        split: Split,
+        saved: dict[str, Any],
+        incremental: bool,
+    ) -> None:
+        """The fitted attributes, all at once."""
+        history = state.history
+        self._set_parameters(problem.topology, state.theta)
+        self.n_layers_ = problem.topology.n_layers + 1
+        self.n_outputs_ = targets.n_outputs
+        self.out_activation_ = "logistic" if (
+            targets.output_activation == "sigmoid"
+        ) else targets.output_activation
+        self.n_iter_ = history.n_iter
+        self.t_ = history.t
+        self.loss_ = history.loss
+        if self.solver == "lbfgs":
+            self._training_state = {}
+            return
+        self.loss_curve_ = history.loss_curve
+        validated = problem.validate is not None
+        self.best_loss_ = None if validated else history.best_loss
+        self.validation_scores_ = history.validation_scores if validated else None
+        self.best_validation_score_ = (
+            history.best_validation_score if validated else None
+        )
+        self._no_improvement_count = history.no_improvement
+        total, count = problem.weights if incremental else (0.0, 0.0)
+        self._incremental = incremental
+        self._training_state = {
+            "solver": self.solver,
+            "memory": state.memory,
+            "steps": state.optimizer.t,
+            "random_state": state.random_state,
+            "reductions": history.reductions,
+            "split_state": split.drawn or saved.get("split_state"),
+            "order": state.order if problem.keeps_state else None,
+            "order_of": self._order_of(state.order) if problem.keeps_state else None,
+            "weight_sum": total,
+            "weight_rows": count,
+        }
+
+    def _validator(
+        self,
+        X: Any,
+        y: Any,
+        targets: Targets,
+        sample_weight: Any,
+        split: Split,
+        problem: Problem,
+    ) -> Callable[[Array], float]:
+        """The function from parameters to the validation score."""
+        topology, table, rows = problem.topology, problem.table, split.held_out
+        if rows is None:
+            X_val, y_val, weights = self._validated_validation(split.given, X.dtype)
+            targets = self._targets(y_val, X.dtype)
+            table = _table(X_val, targets, weights)
+            rows = np.arange(table.n_rows)
+        else:
+            # Class weights are for training; the score is scikit-learn's.
+            weights = _checked_weights("sample_weight", sample_weight, X)
+            table = _table(X, targets, weights)
+            weights = None if weights is None else weights[rows]
+        if self.scoring is None:
+            truth = (targets.Y if targets.labels is None else targets.labels)[rows]
+
+            def score(theta: Array) -> float:
+                outputs = predict(topology, theta, table, rows=rows)
+                if not np.isfinite(outputs).all():
+                    return np.nan
+                return self._default_score(outputs, truth, weights)
+
+        elif self.scoring == "loss":
+            total = _weight_sum(table, rows)
+            if not total > 0:
+                raise ValueError("The weights of the validation rows sum to zero.")
+
+            def score(theta: Array) -> float:
+                return -value_and_gradient(
+                    topology, theta, table, denominator=total, rows=rows
+                )
+
+        else:
+            if split.held_out is not None:
+                X_val, y_val = X[rows], y[rows]
+            scorer = check_scoring(self, scoring=self.scoring)
+            kwargs = {} if weights is None else {"sample_weight": weights}
+            probe = self._probe(targets, topology)
+
+            def score(theta: Array) -> float:
+                probe._set_parameters(topology, theta)
+                return float(scorer(probe, X_val, y_val, **kwargs))
+
+        return score
+
+    def _validated_validation(
+        self, given: tuple[Any, Any, Any], dtype: Any
+    ) -> tuple[Any, Any, Array | None]:
+        """X_val, y_val and sample_weight_val, checked like the training data."""
+        X_val, y_val, weight_val = given
+        X_val, y_val = validate_data(
+            self,
+            X_val,
+            y_val,
+            accept_sparse="csr",
+            dtype=dtype,
+            order="C",
+            multi_output=True,
+            y_numeric=is_regressor(self),
+            reset=False,
+        )
+        y_val = self._learn_targets(y_val, first=False, incremental=True)
+        return X_val, y_val, _checked_weights("sample_weight_val", weight_val, X_val)
+
+    def _probe(self, targets: Targets, topology: Topology) -> Any:
+        """An estimator for a scorer to call: ours, as if fitted, on bare arrays."""
+        probe = type(self).__new__(type(self))
+        probe.__dict__.update(self.__dict__)
+        probe.__dict__.pop("feature_names_in_", None)
+        probe.n_outputs_ = targets.n_outputs
+        probe.n_layers_ = topology.n_layers + 1
+        probe.out_activation_ = targets.output_activation.replace("sigmoid", "logistic")
+        return probe
+
+    # Parameters and prediction -----------------------------------------------
+
+    def _set_parameters(self, topology: Topology, theta: Array) -> None:
+        self.coefs_, self.intercepts_ = parameter_views(topology, theta)
+        # Theta belongs to coefs_ and intercepts_ while they are still its views.
+        self._theta = (theta, (*self.coefs_, *self.intercepts_))
+
+    def _topology(self) -> Topology:
+        """The fitted network's shape, from the arrays that are the truth."""
+        coefs = [np.asarray(W) for W in self.coefs_]
+        if not coefs or any(W.ndim != 2 for W in coefs):
+            raise ValueError("coefs_ must be a list of two-dimensional arrays.")
+        hidden = len(coefs) - 1
+        activation = self.activation
+        names = [activation] * hidden if isinstance(activation, str) else activation
+        sizes = (len(coefs[0]), *(W.shape[1] for W in coefs))
+        return make_topology(sizes, names, self.out_activation_, self._loss_name())
+
+    def _loss_name(self) -> str:
+        raise NotImplementedError
+
+    def _parameters(self, topology: Topology) -> Array:
+        """Theta; gathered anew where coefs_ or intercepts_ have been assigned."""
+        theta, views = getattr(self, "_theta", (None, ()))
+        layers = (*self.coefs_, *self.intercepts_)
+        if len(layers) == len(views) and all(
+            a is b for a, b in zip(layers, views, strict=True)
+        ):
+            return theta
+        dtype = np.asarray(self.coefs_[0]).dtype
+        if dtype not in _FLOATS:
+            dtype = np.dtype(np.float64)
+        return flatten(topology, self.coefs_, self.intercepts_, dtype)
+
+    def _outputs(self, X: Any, *, link: bool = True) -> Array:
+        """A_J of every row of X, or Z_J without the link."""
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype="numeric", order=None, reset=False
+        )
+        topology = self._topology()
+        if topology.sizes[0] != X.shape[1]:
+            raise ValueError(
+                f"coefs_[0] must have {X.shape[1]} rows, one per feature. "
+                f"Got {topology.sizes[0]}."
+            )
+        theta = self._parameters(topology)
+        return predict_rows(topology, theta, X, link=link)
+
+    # Pickling ----------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_theta", None)
+        if not (self.warm_start or state.get("_incremental")):
+            state.pop("_training_state", None)
+        state["_skbackprop_version"] = __version__
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop("_skbackprop_version", None)
+        if version != __version__:
+            warnings.warn(
+                f"A {type(self).__name__} that skbackprop {version} pickled is read by "
+                f"skbackprop {__version__}: results may differ.",
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+        if hasattr(self, "coefs_"):
+            topology = self._topology()
+            self._set_parameters(topology, self._parameters(topology))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def is_stochastic(estimator: BaseBackpropMLP) -> bool:
+    """Whether the solver works on mini-batches, and so can take one more epoch."""
+    if estimator.solver not in _STOCHASTIC:
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. "
+            f"{estimator.solver} is not stochastic."
+        )
+    return True
+
+
+def _messages(
+    ended: str, reason: str, n_iter: int, problem: Problem, incremental: bool
+) -> list[tuple[str, type[Warning]]]:
+    """The warnings that tell how a training ended, in scikit-learn's words."""
+    if ended == INTERRUPTED:
+        return [("Training interrupted by user.", UserWarning)]
+    if ended == DIVERGED:
+        return [
+            (
+                f"Training diverged in epoch {n_iter + 1}; the epoch with the best "
+                "validation score is kept. Lower learning_rate_init or scale the "
+                "features.",
+                ConvergenceWarning,
+            )
+        ]
+    if ended != EXHAUSTED or incremental:
+        return []
+    if reason:
+        limit = n_iter == problem.max_iter
+        more = (
+            "\nIncrease the number of iterations to improve the convergence "
+            f"(max_iter={problem.max_iter})."
+        )
+        return [
+            (
+                f"lbfgs failed to converge after {n_iter} iteration(s) {reason}"
+                f"{more if limit else ''}\nYou might also want to scale the data as "
+                "shown in:\n    https://scikit-learn.org/stable/modules/"
+                "preprocessing.html",
+                ConvergenceWarning,
+            )
+        ]
+    return [
+        (
+            f"Stochastic Optimizer: Maximum iterations ({problem.max_iter}) reached "
+            "and the optimization hasn't converged yet.",
+            ConvergenceWarning,
+        )
+    ]
+
+
+def _or(value: Any, default: float) -> float:
+    return default if value is None else value
+
+
+def _table(X: Any, targets: Targets, weights: Array | None) -> Table:
+    return make_table(
+        X,
+        Y=targets.Y,
+        labels=targets.labels,
+        sample_weight=weights,
+        dtype=X.dtype,
+    )
+
+
+def _weight_sum(table: Table, rows: Array) -> float:
+    if not len(table.sample_weight):
+        return float(len(rows))
+    if len(rows) == len(table.sample_weight):
+        return float(table.sample_weight.sum(dtype=np.float64))
+    return float(table.sample_weight[rows].sum(dtype=np.float64))
+
+
+def _checked_weights(name: str, weights: Any, X: Any) -> Array | None:
+    """Weights of the rows of X: finite, not negative, not all zero."""
+    if weights is None:
+        return None
+    n = X.shape[0]
+    if np.isscalar(weights):
+        weights = np.full(n, weights)
+    weights = check_array(
+        weights, ensure_2d=False, dtype=X.dtype, order="C", input_name=name
+    )
+    if weights.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. "
+            f"Expected either a scalar value or a 1D array of length {n}."
+        )
+    if weights.shape != (n,):
+        raise ValueError(f"{name}.shape == {weights.shape}, expected {(n,)}!")
+    if np.any(weights < 0):
+        raise ValueError(f"Negative values in data passed to `{name}`.")
+    if not np.any(weights):
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights

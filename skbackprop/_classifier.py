@@ -1,0 +1,473 @@
+"""The classifier: labels, class weights, probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import log_expit, log_softmax
+from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+from . import _parameters as allow
+from ._base import BaseBackpropMLP, Targets, is_stochastic
+from ._network import Array
+
+
+class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
+    """Multilayer perceptron classifier, trained by a compiled engine.
+
+    A drop-in for :class:`sklearn.neural_network.MLPClassifier`: the same parameters,
+    defaults, fitted attributes and random draws. It minimises the cross-entropy
+    (L2), (L3) of docs/derivations.md plus an L2 penalty (R1).
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer; ``()`` for none.
+    activation : {'identity', 'logistic', 'sigmoid', 'tanh', 'relu'} or sequence, \
+            default='relu'
+        Activation of the hidden layers (A1) to (A4): one name, or one per layer.
+        'sigmoid' is another name of 'logistic'.
+    solver : {'lbfgs', 'sgd', 'adam', 'adamw'}, default='adam'
+        'sgd' (O1) to (O3), 'adam' (O4), 'adamw' (O5), or SciPy's L-BFGS-B on all rows.
+    alpha : float, default=0.0001
+        L2 penalty on the weights, not on the biases, divided by the number of rows
+        of the batch (R1).
+    batch_size : int or 'auto', default='auto'
+        Rows per mini-batch; 'auto' is ``min(200, n_samples)``.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of 'sgd'. 'invscaling' divides by ``(t + 1) ** power_t`` with ``t``
+        rows seen; 'adaptive' divides by 5 where training would have stopped.
+    learning_rate_init : float, default=0.001
+        Initial learning rate.
+    power_t : float, default=0.5
+        Exponent of 'invscaling'.
+    max_iter : int, default=200
+        Most epochs ('lbfgs': iterations).
+    shuffle : bool, default=True
+        Whether rows are shuffled before every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Draws initial parameters, validation split and shuffles, in this order.
+    tol : float, default=1e-4
+        An epoch that improves by less than this counts as none.
+    verbose : bool or int, default=False
+        Whether to print the loss, and the validation score, of every epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the fitted parameters, the optimiser's moments
+        and the random stream.
+    momentum : float, default=0.9
+        Momentum of 'sgd', from 0 to 1.
+    nesterovs_momentum : bool, default=True
+        Whether momentum is Nesterov's (O3).
+    early_stopping : bool, default=False
+        Whether the end is decided on validation rows, and the best epoch restored.
+    validation_fraction : float, default=0.1
+        Share of the rows that is set aside for validation; stratified for two
+        classes.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of Adam's moments, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root of Adam's second moment.
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement after which training stops.
+    max_fun : int, default=15000
+        Most evaluations by 'lbfgs'.
+    class_weight : dict, 'balanced', list of dict or None, default=None
+        Weights of the classes, multiplied into ``sample_weight``; a list of one dict
+        per label for multi-label targets.
+    weight_decay : float, default=0.01
+        Decoupled weight decay of 'adamw', on weights only (O5).
+    scoring : str, callable or None, default=None
+        Validation score: None for accuracy, 'loss' for the negated loss, any scorer
+        of scikit-learn, or a callable ``scorer(estimator, X, y)``.
+    dtype : {None, 'float32', 'float64'}, default=None
+        Type of parameters and arithmetic. None follows X.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; for multi-label targets the numbers of the labels.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights; may be assigned.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases; may be assigned.
+    loss_ : float
+        Objective of the last epoch.
+    best_loss_ : float or None
+        Lowest ``loss_``; None with early stopping.
+    loss_curve_ : list of float
+        ``loss_`` of every epoch.
+    validation_scores_ : list of float or None
+        Validation score of every epoch, with early stopping.
+    best_validation_score_ : float or None
+        Highest of them.
+    t_ : int
+        Rows seen in training.
+    n_iter_ : int
+        Epochs of the last call.
+    n_layers_ : int
+        Layers, input and output included.
+    n_outputs_ : int
+        Columns of the output.
+    out_activation_ : {'logistic', 'softmax'}
+        Output activation.
+    n_features_in_ : int
+        Features seen in ``fit``.
+    feature_names_in_ : ndarray of str
+        Their names, where X had names that are all strings.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skbackprop import BackpropMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = BackpropMLPClassifier(solver="lbfgs", max_iter=1000, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
+    >>> float(model.score(X, y)) > 0.97
+    True
+    """
+
+    _rules = BaseBackpropMLP._rules | {
+        "class_weight": (
+            allow.NONE,
+            allow.one_of("balanced"),
+            allow.MAPPING,
+            allow.MAPPINGS,
+        )
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: Any = None,
+        weight_decay: float = 0.01,
+        scoring: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            weight_decay=weight_decay,
+            scoring=scoring,
+            dtype=dtype,
+        )
+        self.class_weight = class_weight
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> BackpropMLPClassifier:
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            float32 is trained in float32, everything else in float64, unless ``dtype``
+            says otherwise. CSR is used as it is.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or a 0/1 indicator matrix for multi-label targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, not negative: a row of weight 2 counts as two rows.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+            Validation data for ``early_stopping=True``; then no row is set aside.
+
+        Returns
+        -------
+        self : BackpropMLPClassifier
+
+        Raises
+        ------
+        ValueError
+            Where a parameter or the data are not allowed, or training diverged.
+        """
+        validation = (X_val, y_val, sample_weight_val)
+        return self._guarded_fit(X, y, sample_weight, validation=validation)
+
+    @available_if(is_stochastic)
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> BackpropMLPClassifier:
+        """One epoch over the given rows, with moments and random stream kept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), default=None
+        classes : array-like of shape (n_classes,), default=None
+            All classes of all calls; needed in the first call.
+
+        Returns
+        -------
+        self : BackpropMLPClassifier
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`, and where ``classes`` is missing or has changed, or
+            ``class_weight='balanced'``.
+        """
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported by partial_fit, which sees "
+                "the rows in chunks. Compute the weights once with sklearn.utils."
+                "class_weight.compute_class_weight('balanced', classes=classes, y=y) "
+                "and pass them as a dict."
+            )
+        before = dict(self.__dict__)
+        try:
+            if self._first_call(classes):
+                self._y_type = ""
+                if type_of_target(y).startswith("multilabel"):
+                    self._read_classes(y)
+                else:
+                    self._read_classes(self.classes_)
+            return self._guarded_fit(X, y, sample_weight, incremental=True)
+        except BaseException:
+            if "coefs_" not in self.__dict__:
+                self.__dict__ = before
+            raise
+
+    def _first_call(self, classes: Any) -> bool:
+        """Whether classes_ was set by this call; scikit-learn's errors otherwise."""
+        known = getattr(self, "classes_", None)
+        if classes is None:
+            if known is None:
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit."
+                )
+            return False
+        if known is None:
+            self.classes_ = unique_labels(classes)
+            return True
+        if not np.array_equal(known, unique_labels(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to "
+                f"partial_fit, was: {known!r}"
+            )
+        return False
+
+    def _read_classes(self, y: Any) -> None:
+        binarizer = LabelBinarizer().fit(y)
+        self.classes_ = binarizer.classes_
+        self._y_type = binarizer.y_type_
+        self._sparse_y = binarizer.sparse_input_
+
+    def _learn_targets(self, y: Any, *, first: bool, incremental: bool) -> Any:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if first and not incremental:
+            self._read_classes(y)
+            return y
+        classes = unique_labels(y)
+        if self.warm_start and not incremental:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in "
+                    f"the previous call to fit. Previously got {self.classes_}, `y` "
+                    f"has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. `self.classes_` has "
+                f"{self.classes_}. 'y' has {classes}."
+            )
+        return y
+
+    def _targets(self, y: Any, dtype: Any) -> Targets:
+        if self._y_type == "multilabel-indicator":
+            Y = y.toarray() if sp.issparse(y) else np.asarray(y)
+            n_labels = len(self.classes_)
+            if Y.ndim != 2 or Y.shape[1] != n_labels:
+                raise ValueError(
+                    f"y must be an indicator matrix of {n_labels} columns. "
+                    f"Got shape {Y.shape}."
+                )
+            Y = (Y > 0).astype(dtype)
+            stratify = Y[:, 0] if n_labels == 1 else None
+            return Targets(
+                Y, None, "binary_cross_entropy", "sigmoid", n_labels, stratify
+            )
+        if np.ndim(y) != 1:
+            raise ValueError(f"y must have shape (n_samples,). Got {np.shape(y)}.")
+        codes = np.searchsorted(self.classes_, y)
+        if len(self.classes_) > 2:
+            n_classes = len(self.classes_)
+            return Targets(
+                None,
+                codes.astype(np.intc),
+                "categorical_cross_entropy",
+                "softmax",
+                n_classes,
+                None,
+            )
+        Y = codes.astype(dtype)[:, None]
+        return Targets(Y, None, "binary_cross_entropy", "sigmoid", 1, codes > 0)
+
+    def _loss_name(self) -> str:
+        softmax = self.out_activation_ == "softmax"
+        return "categorical_cross_entropy" if softmax else "binary_cross_entropy"
+
+    def _weights(self, y: Any, sample_weight: Array | None) -> Array | None:
+        if self.class_weight is None:
+            return sample_weight
+        weights = compute_sample_weight(self.class_weight, y)
+        if np.any(weights < 0) or not np.any(weights):
+            raise ValueError(
+                "class_weight must hold no negative number and one above zero. "
+                f"Got {self.class_weight!r}."
+            )
+        return weights if sample_weight is None else sample_weight * weights
+
+    def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
+        """Accuracy; of whole rows for multi-label targets."""
+        if truth.ndim == 1:
+            right = outputs.argmax(axis=1) == truth
+        else:
+            right = ((outputs > 0.5) == (truth > 0.5)).all(axis=1)
+        return float(np.average(right, weights=weights))
+
+    def predict(self, X: Any) -> Any:
+        """The class of every row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels of the most probable class, or the 0/1 indicators of the labels
+            whose probability is above one half (sparse where ``fit`` was given a
+            sparse y).
+        """
+        outputs = self._outputs(X)
+        if self._y_type == "multilabel-indicator":
+            indicators = (outputs > 0.5).astype(int)
+            return sp.csr_matrix(indicators) if self._sparse_y else indicators
+        if len(self.classes_) == 1:
+            return np.repeat(self.classes_, len(outputs))
+        if outputs.shape[1] == 1:
+            return self.classes_[(outputs[:, 0] > 0.5).astype(int)]
+        return self.classes_[outputs.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities, in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+        """
+        return self._of_both_classes(
+            self._outputs(X), lambda p: 1 - p, certain=1.0
+        )
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of the probabilities, from the logits: finite also where the
+        probability underflows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+        """
+        logits = self._outputs(X, link=False)
+        if self.out_activation_ == "softmax":
+            return log_softmax(logits, axis=1)
+        other = log_expit(-logits)
+        return self._of_both_classes(log_expit(logits), lambda _: other, certain=0.0)
+
+    def _of_both_classes(self, p: Array, other: Any, *, certain: float) -> Array:
+        """Columns for both classes, from the one column of a binary output."""
+        if p.shape[1] != 1 or self._y_type == "multilabel-indicator":
+            return p
+        if len(self.classes_) == 1:
+            return np.full_like(p, certain)
+        return np.hstack([other(p), p])
+
+    def decision_function(self, X: Any) -> Array:
+        """Logits: the pre-activation Z_J of the output layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        z : ndarray of shape (n_samples,), (n_samples, n_classes) or \
+                (n_samples, n_labels)
+            One number per row for two classes: above 0 means ``classes_[1]``.
+        """
+        logits = self._outputs(X, link=False)
+        binary = logits.shape[1] == 1 and self._y_type != "multilabel-indicator"
+        return logits[:, 0] if binary else logits
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

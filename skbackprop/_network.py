@@ -1,0 +1,648 @@
+"""Network: names become numbers here, and flat theta becomes layers.
+
+The functions are what the estimators and the training loop share: the table of
+rows as the engine reads it, initial parameters, and the engine's calls in blocks of
+rows, so that memory stays constant and Ctrl-C is answered between two blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from numbers import Integral
+from typing import Any, Literal, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from .core import engine
+from .core.activations import Activation
+from .core.losses import Loss, canonical
+from .core.topology import Topology
+
+Array = npt.NDArray[Any]
+
+#: Constructor names of the hidden activations; scikit-learn's "logistic" is sigmoid.
+HIDDEN_ACTIVATIONS: dict[str, Activation] = {
+    kind.name.lower(): kind for kind in Activation if kind < 64
+} | {"logistic": Activation.SIGMOID}
+#: Names of the output activations.
+OUTPUT_ACTIVATIONS: dict[str, Activation] = {
+    kind.name.lower(): kind for kind in Activation
+} | {"logistic": Activation.SIGMOID}
+#: Names of the losses.
+LOSSES: dict[str, Loss] = {kind.name.lower(): kind for kind in Loss}
+
+_BLOCK_BYTES = 1 << 23
+_INT_MAX = 2**31 - 1
+
+
+class Table(NamedTuple):
+    """All rows as the engine reads them: an unused array is empty."""
+
+    X: Array  # (n, p), or (0, p) where X is sparse
+    data: Array
+    indices: Array
+    indptr: Array
+    Y: Array  # (n, q), or (0, q) with labels
+    labels: Array
+    sample_weight: Array
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.indptr) - 1 if self.sparse else len(self.X)
+
+    @property
+    def sparse(self) -> bool:
+        return len(self.indptr) > 0
+
+    @property
+    def inputs(self) -> tuple[Array, Array, Array, Array]:
+        return self[:4]
+
+
+def make_table(
+    X: Any,
+    *,
+    Y: Array | None = None,
+    labels: Array | None = None,
+    sample_weight: Array | None = None,
+    dtype: npt.DTypeLike,
+) -> Table:
+    """Arrange checked arrays for the engine; nothing is copied that fits already."""
+    none = np.empty(0, dtype=dtype)
+    if sp.issparse(X):
+        X = X.tocsr()
+        if X.shape[1] > _INT_MAX:
+            raise ValueError(f"X has {X.shape[1]} columns, over the limit {_INT_MAX}")
+        inputs = (
+            np.empty((0, X.shape[1]), dtype=dtype),
+            np.ascontiguousarray(X.data, dtype=dtype),
+            np.ascontiguousarray(X.indices, dtype=np.intc),
+            np.ascontiguousarray(X.indptr, dtype=np.longlong),
+        )
+    else:
+        inputs = (
+            np.ascontiguousarray(X, dtype=dtype),
+            none,
+            np.empty(0, dtype=np.intc),
+            np.empty(0, dtype=np.longlong),
+        )
+    return Table(
+        *inputs,
+        np.empty((0, 1), dtype) if Y is None else np.ascontiguousarray(Y, dtype),
+        np.empty(0, np.intc) if labels is None else np.ascontiguousarray(labels, np.intc),
+        none if sample_weight is None else np.ascontiguousarray(sample_weight, dtype),
+    )
+
+
+def make_topology(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    output_activation: str,
+    loss: str,
+    bias: Sequence[bool] | None = None,
+) -> Topology:
+    """Names to numbers; ``activations`` has one name per hidden layer."""
+    kinds = [HIDDEN_ACTIVATIONS[name] for name in activations]
+    kinds.append(OUTPUT_ACTIVATIONS[output_activation])
+    biases = [True] * len(kinds) if bias is None else bias
+    return Topology(sizes, kinds, biases, LOSSES[loss])
+
+
+def initialize(
+    topology: Topology,
+    activations: Sequence[str],
+    random_state: np.random.RandomState,
+    dtype: npt.DTypeLike,
+) -> Array:
+    """Glorot-uniform weights and biases in scikit-learn's order of draws.
+
+    The bound is sqrt(factor / (fan_in + fan_out)) with factor 2 for a sigmoid layer
+    and 6 otherwise (Glorot and Bengio, 2010, eq. 16); the output layer takes the
+    factor of the last hidden one. ``activations`` has one name per layer.
+    """
+    theta = np.empty(topology.n_parameters, dtype=dtype)
+    for W, b, name in zip(*topology.views(theta), activations, strict=True):
+        factor = 2.0 if HIDDEN_ACTIVATIONS[name] == Activation.SIGMOID else 6.0
+        bound = np.sqrt(factor / (W.shape[0] + W.shape[1]))
+        W[...] = random_state.uniform(-bound, bound, W.shape)
+        if b is not None:
+            b[...] = random_state.uniform(-bound, bound, b.shape)
+    return theta
+
+
+def parameter_views(topology: Topology, theta: Array) -> tuple[list[Array], list[Array]]:
+    """Weights and biases as views of theta; a layer without bias has zeros."""
+    coefs, intercepts = topology.views(theta)
+    for j, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
+        if b is None:
+            intercepts[j] = np.zeros(W.shape[1], dtype=theta.dtype)
+            intercepts[j].flags.writeable = False
+    return coefs, intercepts
+
+
+def flatten(
+    topology: Topology,
+    coefs: Sequence[Any],
+    intercepts: Sequence[Any],
+    dtype: npt.DTypeLike,
+) -> Array:
+    """Copy layers into one theta, after their shapes have been checked."""
+    theta = np.empty(topology.n_parameters, dtype=dtype)
+    weights, biases = topology.views(theta)
+    for name, given in ("coefs_", coefs), ("intercepts_", intercepts):
+        if len(given) != topology.n_layers:
+            raise ValueError(
+                f"{name} must have one array for each of the {topology.n_layers} "
+                f"layers. Got {len(given)}."
+            )
+    for j, (W, b) in enumerate(zip(weights, biases, strict=True)):
+        _assign(f"coefs_[{j}]", W, coefs[j])
+        if b is not None:
+            _assign(f"intercepts_[{j}]", b, intercepts[j])
+        elif intercepts[j] is not None and np.any(np.asarray(intercepts[j]) != 0):
+            raise ValueError(
+                f"intercepts_[{j}] belongs to a layer without bias and must be zero "
+                f"or None. Got {intercepts[j]!r}."
+            )
+    return theta
+
+
+def _assign(name: str, target: Array, given: Any) -> None:
+    array = np.asarray(given)
+    # A bias is often written as the (1, fan_out) of the derivations.
+    if target.ndim == 1 and array.shape == (1, len(target)):
+        array = array[0]
+    if array.shape != target.shape or array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{name} must be a numeric array of shape {target.shape}. "
+            f"Got shape {array.shape} and dtype {array.dtype}."
+        )
+    target[...] = array
+
+
+def block_rows(topology: Topology, itemsize: int, sparse: bool) -> int:
+    """Rows per block: the workspace stays near 8 MB, products stay efficient."""
+    per_row = engine.workspace_size(topology, 1, sparse) * itemsize
+    return max(256, min(4096, _BLOCK_BYTES // per_row))
+
+
+def _blocks(n: int, size: int) -> Iterator[tuple[int, int]]:
+    return ((start, min(start + size, n)) for start in range(0, n, size))
+
+
+_IN_ORDER = np.empty(0, dtype=np.intp)
+
+
+def predict(
+    topology: Topology,
+    theta: Array,
+    table: Table,
+    *,
+    rows: Array = _IN_ORDER,
+    link: bool = True,
+) -> Array:
+    """A_J of all rows of the table, or of the given ones; Z_J without the link."""
+    n = len(rows) if len(rows) else table.n_rows
+    q = topology.sizes[-1]
+    out = np.empty((n, q), dtype=theta.dtype)
+    size = min(n, block_rows(topology, theta.itemsize, table.sparse))
+    work = np.empty(engine.workspace_size(topology, size, table.sparse), theta.dtype)
+    flat = out.reshape(-1)
+    for start, stop in _blocks(n, max(size, 1)):
+        block = flat[start * q : stop * q]
+        engine.predict(
+            topology, theta, *table.inputs, rows, start, stop, block, work, link
+        )
+    return out
+
+
+def predict_rows(
+    topology: Topology, theta: Array, X: Any, *, link: bool = True
+) -> Array:
+    """A_J or Z_J of X as the user gave it; a block at a time where it must be cast."""
+    fits = X.dtype == theta.dtype and (sp.issparse(X) or X.flags.c_contiguous)
+    if fits:
+        return predict(topology, theta, make_table(X, dtype=theta.dtype), link=link)
+    out = np.empty((X.shape[0], topology.sizes[-1]), dtype=theta.dtype)
+    size = block_rows(topology, theta.itemsize, sp.issparse(X))
+    for start, stop in _blocks(X.shape[0], size):
+        # An overflow in the cast would turn finite input into wrong output.
+        with np.errstate(over="raise"):
+            try:
+                table = make_table(X[start:stop], dtype=theta.dtype)
+            except FloatingPointError:
+                raise ValueError(
+                    f"X has a number that is too large for the model's {theta.dtype}."
+                ) from None
+        out[start:stop] = predict(topology, theta, table, link=link)
+    return out
+
+
+def value_and_gradient(
+    topology: Topology,
+    theta: Array,
+    table: Table,
+    *,
+    denominator: float,
+    alpha: float = 0.0,
+    rows: Array = _IN_ORDER,
+    grad: Array | None = None,
+    dX: Array | None = None,
+) -> float:
+    """[sum_i w_i l_i + alpha/2 sum_j ||W_j||^2] / denominator; grad is filled.  (L0)
+
+    Without ``grad`` the value alone is computed, and ``alpha`` must be 0.
+    """
+    n = len(rows) if len(rows) else table.n_rows
+    none = np.empty(0, dtype=theta.dtype)
+    size = min(n, block_rows(topology, theta.itemsize, table.sparse))
+    work = np.empty(engine.workspace_size(topology, size, table.sparse), theta.dtype)
+    label_work = np.empty(size, dtype=np.intc)
+    value = 0.0
+    if grad is not None:
+        value = engine.l2_and_grad(topology, theta, alpha, denominator, grad)
+    flat = none if dX is None else dX.reshape(-1)
+    p = topology.sizes[0]
+    for start, stop in _blocks(n, max(size, 1)):
+        value += engine.loss_and_grad(
+            topology,
+            theta,
+            *table,
+            rows,
+            start,
+            stop,
+            denominator,
+            none if grad is None else grad,
+            none if dX is None else flat[start * p : stop * p],
+            work,
+            label_work,
+        )
+    return value
+
+
+class Layers(NamedTuple):
+    """Z_j and A_j of every layer j = 1..J, each of shape (n, fan_out)."""
+
+    Z: list[Array]
+    A: list[Array]
+
+
+class Gradient(NamedTuple):
+    """dL/dW_j and dL/db_j, one array per layer, and dL/dX where it was asked for."""
+
+    coefs: list[Array]
+    intercepts: list[Array]
+    input: Array | None
+
+
+class Network:
+    """A multilayer perceptron without an estimator: the formulas, runnable.
+
+    Rows are samples. ``Z_j = A_{j-1} W_j + b_j`` (F1), ``A_j = f_j(Z_j)`` (F2) with
+    ``A_0 = X``; gradients are those of docs/derivations.md, (B1) to (B5).
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Columns of X, of each hidden layer, and of the output; at least two sizes.
+    activations : str or sequence of str
+        One of 'identity', 'relu', 'sigmoid' (or 'logistic'), 'tanh' for each hidden
+        layer, or one name for all of them.
+    loss : {'squared_error', 'binary_cross_entropy', 'categorical_cross_entropy', \
+            'poisson'}
+        'squared_error' is half the squared error, summed over the outputs (L1).
+    output_activation : {'identity', 'relu', 'sigmoid', 'tanh', 'exp', 'softmax'}
+        'softmax' goes with 'categorical_cross_entropy', and with it alone.
+    bias : bool or sequence of bool, default=True
+        Whether layers have biases: one flag, or one for every layer.
+    dtype : {numpy.float64, numpy.float32}, default=numpy.float64
+        The type of the parameters and of all arithmetic.
+    random_state : int, RandomState instance or None, default=None
+        Draws the initial parameters (Glorot-uniform, biases too).
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        ``W_j``; may be assigned.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        ``b_j``; may be assigned. Zeros for a layer without bias.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skbackprop import Network
+    >>> line = Network([1, 1], (), loss="squared_error", output_activation="identity")
+    >>> line.coefs_, line.intercepts_ = [[[2.0]]], [[1.0]]
+    >>> line.forward([[1.0], [3.0]])
+    array([[3.],
+           [7.]])
+    """
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        activations: str | Sequence[str],
+        *,
+        loss: str,
+        output_activation: str,
+        bias: bool | Sequence[bool] = True,
+        dtype: npt.DTypeLike = np.float64,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        sizes = _checked_sizes(layer_sizes)
+        names = _per_layer("activations", activations, str, len(sizes) - 2)
+        for name in names:
+            _check_name("activations", name, HIDDEN_ACTIVATIONS)
+        _check_name("loss", loss, LOSSES)
+        _check_name("output_activation", output_activation, OUTPUT_ACTIVATIONS)
+        _check_pair(loss, output_activation)
+        flags = _per_layer("bias", bias, (bool, np.bool_), len(sizes) - 1)
+        self.dtype = _checked_dtype(dtype)
+        self.loss_name, self.output_activation = loss, output_activation
+        self.activations = tuple(names)
+        self._topology = make_topology(sizes, names, output_activation, loss, flags)
+        # The output layer takes the factor of the last hidden one.
+        self._theta = initialize(
+            self._topology,
+            (names + [names[-1] if names else "identity"]),
+            _random_state(random_state),
+            self.dtype,
+        )
+        self._read()
+
+    def __repr__(self) -> str:
+        return (
+            f"Network({list(self._topology.sizes)}, {list(self.activations)}, "
+            f"loss={self.loss_name!r}, output_activation={self.output_activation!r})"
+        )
+
+    @property
+    def coefs_(self) -> list[Array]:
+        return self._coefs
+
+    @coefs_.setter
+    def coefs_(self, coefs: Sequence[Any]) -> None:
+        self._write(coefs, self._intercepts)
+
+    @property
+    def intercepts_(self) -> list[Array]:
+        return self._intercepts
+
+    @intercepts_.setter
+    def intercepts_(self, intercepts: Sequence[Any]) -> None:
+        self._write(self._coefs, intercepts)
+
+    def _write(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> None:
+        self._theta = flatten(self._topology, coefs, intercepts, self.dtype)
+        self._read()
+
+    def _read(self) -> None:
+        self._coefs, self._intercepts = parameter_views(self._topology, self._theta)
+        self._known = (*self._coefs, *self._intercepts)
+
+    def _parameters(self) -> Array:
+        """Theta, taken anew from the lists where somebody put an array into one."""
+        layers = (*self._coefs, *self._intercepts)
+        if len(layers) != len(self._known) or any(
+            a is not b for a, b in zip(layers, self._known, strict=True)
+        ):
+            self._write(self._coefs, self._intercepts)
+        return self._theta
+
+    @overload
+    def forward(self, X: Any, *, return_layers: Literal[False] = False) -> Array: ...
+    @overload
+    def forward(self, X: Any, *, return_layers: Literal[True]) -> Layers: ...
+    def forward(self, X: Any, *, return_layers: bool = False) -> Array | Layers:
+        """Outputs of the network, or Z and A of every layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, layer_sizes[0])
+        return_layers : bool, default=False
+
+        Returns
+        -------
+        A_J : ndarray of shape (n, layer_sizes[-1])
+            Or, with ``return_layers=True``, a named tuple of two lists ``Z`` and
+            ``A`` with one array of shape (n, fan_out) per layer.  (F1) (F2)
+
+        Raises
+        ------
+        ValueError
+            Where X has another number of columns, or is not numeric.
+        """
+        theta, X = self._parameters(), self._checked_X(X)
+        if not return_layers:
+            table = make_table(X, dtype=self.dtype)
+            return predict(self._topology, theta, table)
+        A = X.toarray() if sp.issparse(X) else X
+        coefs, intercepts = self._topology.views(theta)
+        none = np.empty(0, dtype=self.dtype)
+        layers = Layers([], [])
+        for W, b, kind in zip(
+            coefs, intercepts, self._topology.activations, strict=True
+        ):
+            p, q = W.shape
+            Z = np.empty((len(A), q), dtype=self.dtype)
+            engine.affine_layer(
+                np.ascontiguousarray(A).reshape(-1),
+                W.reshape(-1),
+                none if b is None else b,
+                p,
+                q,
+                Z.reshape(-1),
+            )
+            A = np.empty_like(Z)
+            engine.activation(kind, Z.reshape(-1), A.reshape(-1), q)
+            layers.Z.append(Z)
+            layers.A.append(A)
+        return layers
+
+    def loss(self, X: Any, Y: Any, sample_weight: Any = None) -> float:
+        """The loss, as a weighted mean over the rows.  (L0)
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, layer_sizes[0])
+        Y : array-like of shape (n, layer_sizes[-1]) or (n,)
+            Targets. For 'categorical_cross_entropy' integer labels (n,) or one-hot
+            rows; for one output (n,) will do.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        value : float
+        """
+        table, denominator = self._table(X, Y, sample_weight)
+        return value_and_gradient(
+            self._topology, self._parameters(), table, denominator=denominator
+        )
+
+    def loss_and_gradient(
+        self, X: Any, Y: Any, sample_weight: Any = None, *, input_gradient: bool = False
+    ) -> tuple[float, Gradient]:
+        """The loss and its gradient, from one pass forward and one back.
+
+        Parameters
+        ----------
+        X, Y, sample_weight
+            As for :meth:`loss`.
+        input_gradient : bool, default=False
+            Whether dL/dX is wanted too.  (B5)
+
+        Returns
+        -------
+        value : float
+        gradient : named tuple
+            ``coefs`` and ``intercepts``, lists of arrays shaped like ``coefs_`` and
+            ``intercepts_`` (B3) (B4), zeros for a layer without bias; ``input`` of
+            the shape of X, or None.
+        """
+        table, denominator = self._table(X, Y, sample_weight)
+        theta = self._parameters()
+        grad = np.empty_like(theta)
+        shape = (table.n_rows, self._topology.sizes[0])
+        dX = np.empty(shape, dtype=self.dtype) if input_gradient else None
+        value = value_and_gradient(
+            self._topology, theta, table, denominator=denominator, grad=grad, dX=dX
+        )
+        return value, Gradient(*parameter_views(self._topology, grad), dX)
+
+    def _checked_X(self, X: Any) -> Any:
+        if not sp.issparse(X):
+            X = _numeric("X", X, self.dtype)
+        if X.ndim != 2 or X.shape[1] != self._topology.sizes[0]:
+            raise ValueError(
+                f"X must have shape (n, {self._topology.sizes[0]}). Got {X.shape}."
+            )
+        return X
+
+    def _table(self, X: Any, Y: Any, sample_weight: Any) -> tuple[Table, float]:
+        X = self._checked_X(X)
+        n, q = X.shape[0], self._topology.sizes[-1]
+        if n == 0:
+            raise ValueError("X has no rows, and the mean of no losses is undefined.")
+        labels = None
+        if self.loss_name == "categorical_cross_entropy":
+            labels, Y = _labels(Y, n, q), None
+        else:
+            Y = _numeric("Y", Y, self.dtype)
+            if Y.shape == (n,) and q == 1:
+                Y = Y[:, None]
+            if Y.shape != (n, q):
+                raise ValueError(f"Y must have shape {(n, q)}. Got {Y.shape}.")
+            _check_range(self.loss_name, Y)
+        denominator = float(n)
+        if sample_weight is not None:
+            sample_weight = _numeric("sample_weight", sample_weight, self.dtype)
+            if sample_weight.shape != (n,):
+                raise ValueError(
+                    f"sample_weight must have shape {(n,)}. Got {sample_weight.shape}."
+                )
+            denominator = float(sample_weight.sum(dtype=np.float64))
+            if np.any(sample_weight < 0) or not denominator > 0:
+                raise ValueError(
+                    "sample_weight must hold no negative number and one above zero."
+                )
+        table = make_table(
+            X, Y=Y, labels=labels, sample_weight=sample_weight, dtype=self.dtype
+        )
+        return table, denominator
+
+
+def _numeric(name: str, value: Any, dtype: npt.DTypeLike) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must be numeric. Got dtype {array.dtype}.")
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def _labels(Y: Any, n: int, q: int) -> Array:
+    """Integer labels, also from one-hot rows."""
+    array = np.asarray(Y)
+    if array.shape == (n, q):
+        if not (np.all((array == 0) | (array == 1)) and np.all(array.sum(axis=1) == 1)):
+            raise ValueError("Y must have a single 1 in every row, and 0 elsewhere.")
+        return array.argmax(axis=1)
+    if array.shape != (n,) or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"Y must hold integer labels of shape {(n,)} or one-hot rows of shape "
+            f"{(n, q)}. Got shape {array.shape} and dtype {array.dtype}."
+        )
+    if array.min() < 0 or array.max() >= q:
+        raise ValueError(
+            f"Y must hold labels from 0 to {q - 1}. "
+            f"Got labels from {array.min()} to {array.max()}."
+        )
+    return array
+
+
+def _check_range(loss: str, Y: Array) -> None:
+    if loss == "binary_cross_entropy" and not np.all((Y >= 0) & (Y <= 1)):
+        raise ValueError("Y must lie between 0 and 1 for binary_cross_entropy.")
+    if loss == "poisson" and not np.all(Y >= 0):
+        raise ValueError("Y must not be negative for poisson.")
+
+
+def _check_name(parameter: str, name: Any, allowed: dict[str, Any]) -> None:
+    if not isinstance(name, str) or name not in allowed:
+        raise ValueError(f"{parameter} must be among {sorted(allowed)}. Got {name!r}.")
+
+
+def _check_pair(loss: str, output_activation: str) -> None:
+    softmax = Activation.SOFTMAX
+    if (OUTPUT_ACTIVATIONS[output_activation] == softmax) != (
+        canonical(LOSSES[loss]) == softmax
+    ):
+        raise ValueError(
+            "output_activation='softmax' goes with loss='categorical_cross_entropy' "
+            f"and with it alone. Got {output_activation!r} with {loss!r}."
+        )
+
+
+def _checked_sizes(layer_sizes: Sequence[int]) -> list[int]:
+    sizes = list(layer_sizes) if np.iterable(layer_sizes) else [layer_sizes]
+    if len(sizes) < 2 or not all(
+        isinstance(size, Integral) and not isinstance(size, bool) and size >= 1
+        for size in sizes
+    ):
+        raise ValueError(
+            "layer_sizes must hold two or more integers of at least 1: columns of X, "
+            f"hidden layers, outputs. Got {layer_sizes!r}."
+        )
+    return [int(size) for size in sizes]
+
+
+def _per_layer(name: str, value: Any, kind: Any, length: int) -> list[Any]:
+    """One value per layer, from one for all or a sequence."""
+    if isinstance(value, kind):
+        return [value] * length
+    if not isinstance(value, Sequence | np.ndarray) or len(value) != length:
+        raise ValueError(
+            f"{name} must be one value or a sequence of {length}. Got {value!r}."
+        )
+    return list(value)
+
+
+def _checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        result = None
+    if result not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64. Got {dtype!r}.")
+    return result
+
+
+def _random_state(seed: Any) -> np.random.RandomState:
+    if isinstance(seed, np.random.RandomState):
+        return seed
+    if seed is None or (isinstance(seed, Integral) and 0 <= seed < 2**32):
+        return np.random.RandomState(seed)
+    raise ValueError(
+        "random_state must be None, a RandomState or an integer from 0 to 2**32 - 1. "
+        f"Got {seed!r}."
+    )

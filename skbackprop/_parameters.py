@@ -1,0 +1,125 @@
+"""What constructor parameters may be, and the errors that say so.
+
+scikit-learn's own constraints are private; these say the same sentence, so that
+code which matches on it goes on working.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """A parameter has a value that is not allowed."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """One kind of value, and its name in an error message."""
+
+    text: str
+    accepts: Callable[[Any], bool]
+
+
+def interval(
+    kind: type[Integral] | type[Real], low: float, high: float | None, closed: str
+) -> Constraint:
+    """An int or a float in an interval; closed is left, right, both or neither."""
+
+    def accepts(value: Any) -> bool:
+        if not isinstance(value, kind) or isinstance(value, bool | np.bool_):
+            return False
+        above = value >= low if closed in ("left", "both") else value > low
+        if high is None:
+            return bool(above) and value < np.inf
+        below = value <= high if closed in ("right", "both") else value < high
+        return bool(above and below)
+
+    number = str if kind is Integral else float
+    left = "[" if closed in ("left", "both") else "("
+    right = "]" if closed in ("right", "both") else ")"
+    top = "inf" if high is None else number(high)
+    name = "an int" if kind is Integral else "a float"
+    return Constraint(f"{name} in the range {left}{number(low)}, {top}{right}", accepts)
+
+
+def one_of(*names: str) -> Constraint:
+    listed = "{" + ", ".join(repr(name) for name in sorted(names)) + "}"
+    return Constraint(
+        f"a str among {listed}", lambda v: isinstance(v, str) and v in names
+    )
+
+
+def sequence_of(constraint: Constraint) -> Constraint:
+    return Constraint(
+        f"a sequence whose elements are each {constraint.text}",
+        lambda value: (
+            np.iterable(value)
+            and not isinstance(value, str | bytes | Mapping)
+            and all(constraint.accepts(item) for item in value)
+        ),
+    )
+
+
+BOOLEAN = Constraint(
+    "an instance of 'bool' or an instance of 'numpy.bool'",
+    lambda value: isinstance(value, bool | np.bool_),
+)
+VERBOSE = Constraint(
+    "an int in the range [0, inf), an instance of 'bool' or an instance of "
+    "'numpy.bool'",
+    lambda v: (isinstance(v, Integral) and v >= 0) or isinstance(v, np.bool_),
+)
+RANDOM_STATE = Constraint(
+    "an int in the range [0, 4294967295], an instance of "
+    "'numpy.random.mtrand.RandomState' or None",
+    lambda value: (
+        value is None
+        or isinstance(value, np.random.RandomState)
+        or (
+            isinstance(value, Integral)
+            and not isinstance(value, bool)
+            and 0 <= value < 2**32
+        )
+    ),
+)
+INFINITY = Constraint("inf", lambda v: isinstance(v, Real) and v == np.inf)
+NONE = Constraint("None", lambda value: value is None)
+CALLABLE = Constraint("a callable", callable)
+MAPPING = Constraint(
+    "an instance of 'dict'", lambda value: isinstance(value, Mapping)
+)
+MAPPINGS = Constraint(
+    "a list of one dict per output",
+    lambda v: isinstance(v, list) and all(isinstance(item, Mapping) for item in v),
+)
+
+
+def _is_dtype(value: Any) -> bool:
+    try:
+        return value is not None and np.dtype(value) in (np.float32, np.float64)
+    except TypeError:
+        return False
+
+
+DTYPE = Constraint("float32, float64", _is_dtype)
+
+
+def check_parameters(
+    owner: str, values: Mapping[str, Any], rules: Mapping[str, tuple[Constraint, ...]]
+) -> None:
+    """Raise for the first value that none of its constraints accepts."""
+    for name, constraints in rules.items():
+        value = values[name]
+        if not any(constraint.accepts(value) for constraint in constraints):
+            texts = [constraint.text for constraint in constraints]
+            allowed = " or ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {owner} must be {allowed}. "
+                f"Got {value!r} instead."
+            )

@@ -1,0 +1,232 @@
+"""The regressor: one or several numbers per row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+
+from . import _parameters as allow
+from ._base import BaseBackpropMLP, Targets, is_stochastic
+from ._network import Array
+
+
+class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
+    """Multilayer perceptron regressor, trained by a compiled engine.
+
+    A drop-in for :class:`sklearn.neural_network.MLPRegressor`: the same parameters,
+    defaults, fitted attributes and random draws. It minimises half the squared error
+    (L1), or the Poisson deviance (L4), of docs/derivations.md plus an L2 penalty (R1).
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation
+        As for :class:`BackpropMLPClassifier`, like all that is not named here.
+    loss : {'squared_error', 'poisson'}, default='squared_error'
+        'squared_error' is half the squared error, summed over the outputs, with an
+        identity output; 'poisson' half the deviance with an exponential output, for
+        targets that are not negative. Keyword only.
+    solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
+    shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
+    early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
+    max_fun, weight_decay, dtype
+        As for :class:`BackpropMLPClassifier`.
+    scoring : str, callable or None, default=None
+        Validation score: None for R^2, 'loss' for the negated loss, any scorer of
+        scikit-learn, or a callable ``scorer(estimator, X, y)``.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, loss_, best_loss_, loss_curve_, validation_scores_, \
+    best_validation_score_, t_, n_iter_, n_layers_, n_outputs_, n_features_in_, \
+    feature_names_in_
+        As of :class:`BackpropMLPClassifier`. With several outputs ``loss_`` sums over
+        them: n_outputs times scikit-learn's, whose gradient is that of the sum.
+    out_activation_ : {'identity', 'exp'}
+        Output activation.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skbackprop import BackpropMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> mlp = BackpropMLPRegressor((8,), solver="lbfgs", max_iter=500, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
+    >>> float(model.score(X, y)) > 0.5
+    True
+    """
+
+    _rules = BaseBackpropMLP._rules | {
+        "loss": (allow.one_of("squared_error", "poisson"),)
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        loss: str = "squared_error",
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        weight_decay: float = 0.01,
+        scoring: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            weight_decay=weight_decay,
+            scoring=scoring,
+            dtype=dtype,
+        )
+        self.loss = loss
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> BackpropMLPRegressor:
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            float32 is trained in float32, everything else in float64, unless ``dtype``
+            says otherwise. CSR is used as it is.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets. Scale them: nothing is scaled here.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, not negative: a row of weight 2 counts as two rows.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+            Validation data for ``early_stopping=True``; then no row is set aside.
+
+        Returns
+        -------
+        self : BackpropMLPRegressor
+
+        Raises
+        ------
+        ValueError
+            Where a parameter or the data are not allowed, or training diverged.
+        """
+        validation = (X_val, y_val, sample_weight_val)
+        return self._guarded_fit(X, y, sample_weight, validation=validation)
+
+    @available_if(is_stochastic)
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None
+    ) -> BackpropMLPRegressor:
+        """One epoch over the given rows, with moments and random stream kept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : BackpropMLPRegressor
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`.
+        """
+        return self._guarded_fit(X, y, sample_weight, incremental=True)
+
+    def _learn_targets(self, y: Any, *, first: bool, incremental: bool) -> Any:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if self.loss == "poisson" and np.any(y < 0):
+            raise ValueError(
+                "y must not be negative for loss='poisson'. "
+                f"Got a smallest value of {y.min()}."
+            )
+        return y
+
+    def _targets(self, y: Any, dtype: Any) -> Targets:
+        Y = y[:, None] if y.ndim == 1 else y
+        with np.errstate(over="ignore"):
+            Y = np.ascontiguousarray(Y, dtype=dtype)
+        if not np.isfinite(Y).all():
+            raise ValueError(f"y has a number that is too large for {dtype}.")
+        output = "exp" if self.loss == "poisson" else "identity"
+        return Targets(Y, None, self.loss, output, Y.shape[1], None)
+
+    def _loss_name(self) -> str:
+        return "poisson" if self.out_activation_ == "exp" else "squared_error"
+
+    def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
+        """R^2, averaged over the outputs."""
+        return float(r2_score(truth, outputs, sample_weight=weights))
+
+    def predict(self, X: Any) -> Array:
+        """Predicted values.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        outputs = self._outputs(X)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,343 @@
+"""Training: the only Python loop, over epochs and the runs an epoch is made of.
+
+What a user may observe, schedule, seed or interrupt happens here, between two runs;
+what costs per batch happens inside ``engine.train_run``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.optimize
+
+from ._network import Array, Table, value_and_gradient
+from ._schedules import Schedule
+from .core import engine
+from .core.optimizers import Optimizer
+from .core.topology import Topology
+
+# Ctrl-C waits for the end of a run.
+_RUN_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a fit is given and does not change."""
+
+    topology: Topology
+    table: Table
+    alpha: float
+    mean_weight: float
+    #: The sum of the weights and the number of rows that the mean is taken over.
+    weights: tuple[float, float]
+    max_iter: int
+    tol: float
+    n_iter_no_change: float
+    batch_size: int
+    shuffle: bool
+    schedule: Schedule
+    #: The validation score of parameters theta; None without early stopping.
+    validate: Callable[[Array], float] | None
+    #: Whether moments outlive the fit, and so must belong to the epoch kept.
+    keeps_state: bool
+
+
+@dataclass
+class History:
+    """What has been seen so far, over all calls since the parameters were drawn."""
+
+    loss: float = np.inf
+    loss_curve: list[float] = field(default_factory=list)
+    best_loss: float = np.inf
+    validation_scores: list[float] = field(default_factory=list)
+    best_validation_score: float = -np.inf
+    no_improvement: int = 0
+    t: int = 0
+    n_iter: int = 0
+    reductions: int = 0
+
+    def improved(self, loss: float, score: float | None, tol: float) -> bool:
+        """Append an epoch; whether its score, else its loss, is the best so far."""
+        self.loss = loss
+        self.loss_curve.append(loss)
+        # A plateau is judged against the best *before* this epoch, as scikit-learn's.
+        if score is None:
+            stalled = loss > self.best_loss - tol
+            best = loss < self.best_loss
+            self.best_loss = min(self.best_loss, loss)
+        else:
+            self.validation_scores.append(score)
+            stalled = score < self.best_validation_score + tol
+            best = score > self.best_validation_score
+            if best:
+                self.best_validation_score = score
+        self.no_improvement = self.no_improvement + 1 if stalled else 0
+        return best
+
+
+@dataclass
+class State:
+    """What training changes: arrays and numbers only."""
+
+    theta: Array
+    memory: Array  # the optimiser's vectors, one per row
+    optimizer: Optimizer
+    random_state: np.random.RandomState
+    order: Array  # the training rows, in the order of the last epoch
+    history: History
+
+
+class Snapshot(NamedTuple):
+    """A complete epoch, to go back to."""
+
+    theta: Array
+    memory: Array | None
+    steps: int
+    history: History
+    epochs: int
+    scores: int
+
+
+#: What ended a training.
+CONVERGED, EXHAUSTED, INTERRUPTED, DIVERGED, STOPPED = (
+    "converged",
+    "exhausted",
+    "interrupted",
+    "diverged",
+    "stopped",
+)
+
+
+def train(
+    problem: Problem, state: State, after_epoch: Callable[[History, str | None], bool]
+) -> str:
+    """Train to convergence or max_iter epochs; the state becomes the epoch kept.
+
+    ``after_epoch(history, message)`` is told of every epoch, with scikit-learn's
+    sentence where a plateau was met; a true answer stops the training. Returns what
+    ended it. Where it DIVERGED the state is the last finite epoch, or, with early
+    stopping, the best; ``history.n_iter`` is 0 where no epoch was complete.
+    """
+    history, optimizer = state.history, state.optimizer
+    history.n_iter = 0
+    steps = _Steps(problem, state)
+    start = _snapshot(problem, state)
+    last, best = start, start
+    spare: Array | None = None
+    ended = EXHAUSTED
+    try:
+        for _ in range(problem.max_iter):
+            if problem.shuffle:
+                state.random_state.shuffle(state.order)
+            loss = steps.epoch()
+            if not (np.isfinite(loss) and _is_finite(state.theta)):
+                ended = DIVERGED
+                break
+            score = None if problem.validate is None else problem.validate(state.theta)
+            history.n_iter += 1
+            history.t += len(state.order)
+            is_best = history.improved(loss, score, problem.tol)
+            message, converged = _plateau(problem, history)
+            optimizer.learning_rate = problem.schedule.rate(
+                history.t, history.reductions
+            )
+            # The new snapshot takes the buffer of the one before the last.
+            last, spare = _snapshot(problem, state, spare), _buffer(last, start, best)
+            if is_best and problem.validate is not None:
+                best = last
+            if after_epoch(history, message):
+                ended = STOPPED
+                break
+            if converged:
+                ended = CONVERGED
+                break
+    except KeyboardInterrupt:
+        if last is start:
+            raise
+        ended = INTERRUPTED
+    _restore(state, last)
+    if problem.validate is not None:
+        # Parameters of the best epoch, history of all of them.
+        _restore_parameters(state, best)
+    return ended
+
+
+class _Steps:
+    """The mini-batches of an epoch, in runs short enough for Ctrl-C."""
+
+    def __init__(self, problem: Problem, state: State) -> None:
+        self.problem, self.state = problem, state
+        topology, dtype = problem.topology, state.theta.dtype
+        size = engine.workspace_size(
+            topology, problem.batch_size, problem.table.sparse
+        )
+        self.grad = np.empty_like(state.theta)
+        self.work = np.empty(size, dtype=dtype)
+        self.label_work = np.empty(problem.batch_size, dtype=np.intc)
+        self.batches_per_run = 1
+
+    def epoch(self) -> float:
+        """One pass over the rows; the mean of the batches' objectives."""
+        problem, state = self.problem, self.state
+        n, total, start = len(state.order), 0.0, 0
+        while start < n and np.isfinite(total):
+            stop = min(n, start + self.batches_per_run * problem.batch_size)
+            began = time.perf_counter()
+            total = engine.train_run(
+                problem.topology,
+                state.optimizer,
+                state.theta,
+                self.grad,
+                state.memory,
+                *problem.table,
+                state.order,
+                start,
+                stop,
+                problem.batch_size,
+                problem.mean_weight,
+                problem.alpha,
+                total,
+                self.work,
+                self.label_work,
+            )
+            seconds = time.perf_counter() - began
+            if seconds < _RUN_SECONDS / 2:
+                self.batches_per_run *= 2
+            elif seconds > _RUN_SECONDS * 2:
+                self.batches_per_run = max(1, self.batches_per_run // 2)
+            start = stop
+        return total / n
+
+
+def _plateau(problem: Problem, history: History) -> tuple[str | None, bool]:
+    """scikit-learn's sentence about a plateau, and whether training ends there."""
+    if history.no_improvement <= problem.n_iter_no_change:
+        return None, False
+    what = "Training loss" if problem.validate is None else "Validation score"
+    message = (
+        f"{what} did not improve more than tol={problem.tol:f} for "
+        f"{problem.n_iter_no_change:.0f} consecutive epochs."
+    )
+    if problem.schedule.can_reduce(history.reductions):
+        history.reductions += 1
+        history.no_improvement = 0
+        rate = problem.schedule.rate(history.t, history.reductions)
+        return f"{message} Setting learning rate to {rate:f}", False
+    if problem.schedule.name == "adaptive":
+        return f"{message} Learning rate too small. Stopping.", True
+    return f"{message} Stopping.", True
+
+
+def _is_finite(theta: Array) -> bool:
+    # A sum is a cheap first look; it may overflow where no element does.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(theta.sum())) or bool(np.isfinite(theta).all())
+
+
+def _snapshot(problem: Problem, state: State, buffer: Array | None = None) -> Snapshot:
+    theta = np.empty_like(state.theta) if buffer is None else buffer
+    np.copyto(theta, state.theta)
+    history = replace(state.history)
+    return Snapshot(
+        theta,
+        state.memory.copy() if problem.keeps_state else None,
+        state.optimizer.t,
+        history,
+        len(history.loss_curve),
+        len(history.validation_scores),
+    )
+
+
+def _buffer(last: Snapshot, *in_use: Snapshot) -> Array | None:
+    """The array of a snapshot that nothing will go back to."""
+    return None if any(last is snapshot for snapshot in in_use) else last.theta
+
+
+def _restore_parameters(state: State, snapshot: Snapshot) -> None:
+    np.copyto(state.theta, snapshot.theta)
+    state.optimizer.t = snapshot.steps
+    if snapshot.memory is not None:
+        np.copyto(state.memory, snapshot.memory)
+
+
+def _restore(state: State, snapshot: Snapshot) -> None:
+    _restore_parameters(state, snapshot)
+    state.history = snapshot.history
+    # The lists are shared with what came later.
+    del state.history.loss_curve[snapshot.epochs :]
+    del state.history.validation_scores[snapshot.scores :]
+
+
+def train_lbfgs(
+    problem: Problem,
+    state: State,
+    max_fun: int,
+    after_epoch: Callable[[History, str | None], bool],
+) -> tuple[str, str]:
+    """L-BFGS-B of SciPy on loss and gradient of all rows.
+
+    Returns what ended it, and SciPy's message where it was not convergence.
+    """
+    history, theta = state.history, state.theta
+    history.n_iter = 0
+    grad = np.empty_like(theta)
+    iterate = theta.astype(np.float64)
+    stopped: list[bool] = []
+    denominator = problem.mean_weight * problem.table.n_rows
+
+    def objective(x: Array) -> tuple[float, Array]:
+        theta[:] = x
+        value = value_and_gradient(
+            problem.topology,
+            theta,
+            problem.table,
+            denominator=denominator,
+            alpha=problem.alpha,
+            grad=grad,
+        )
+        history.loss = value
+        # SciPy keeps what it is given, and float32 needs a copy anyway.
+        return value, grad.astype(np.float64)
+
+    def callback(intermediate_result: Any) -> None:
+        iterate[:] = intermediate_result.x
+        history.n_iter += 1
+        history.loss = float(intermediate_result.fun)
+        if after_epoch(history, None):
+            stopped.append(True)
+            raise StopIteration
+
+    try:
+        result = scipy.optimize.minimize(
+            objective,
+            iterate.copy(),
+            method="L-BFGS-B",
+            jac=True,
+            callback=callback,
+            options={
+                "maxfun": max_fun,
+                "maxiter": problem.max_iter,
+                "gtol": problem.tol,
+            },
+        )
+    except KeyboardInterrupt:
+        if history.n_iter == 0:
+            raise
+        theta[:] = iterate
+        return INTERRUPTED, ""
+    history.n_iter = min(result.nit, problem.max_iter)
+    history.loss = float(result.fun)
+    theta[:] = result.x
+    if not (np.isfinite(history.loss) and _is_finite(theta)):
+        # The line search left the finite numbers; the last iterate had not.
+        theta[:] = iterate
+        return DIVERGED, ""
+    if stopped:
+        return STOPPED, ""
+    if result.status != 0:
+        return EXHAUSTED, f"(status={result.status}):\n{result.message}\n"
+    return CONVERGED, ""

@@ -1,0 +1,78 @@
+"""Activations: the enumeration, the functions and their derivatives.
+
+A new activation is one enumerator, one branch in ``activate`` and one in
+``times_derivative``, all here, and its paragraph in docs/derivations.md.
+"""
+
+from .real cimport exponential, hyperbolic_tangent, logistic, real
+
+
+cpdef enum Activation:
+    IDENTITY = 0
+    RELU = 1
+    SIGMOID = 2
+    TANH = 3
+    # From 64 on: for the output layer only.
+    EXP = 64
+    SOFTMAX = 65
+
+
+cdef inline bint needs_z(int kind) noexcept nogil:
+    """Whether f' is written in Z, so that Z must outlive A.  None yet."""
+    return False
+
+
+cdef inline void activate(int kind, real[::1] Z, real[::1] A) noexcept nogil:
+    """A_j = f_j(Z_j), element by element; A may be Z.  (F2)"""
+    cdef Py_ssize_t i
+    if kind == Activation.IDENTITY:  # (A1)
+        if &A[0] != &Z[0]:
+            A[:] = Z
+    elif kind == Activation.RELU:  # (A2); a NaN stays a NaN
+        for i in range(Z.shape[0]):
+            A[i] = 0 if 0 > Z[i] else Z[i]
+    elif kind == Activation.SIGMOID:  # (A3)
+        for i in range(Z.shape[0]):
+            A[i] = logistic(Z[i])
+    elif kind == Activation.TANH:  # (A4)
+        for i in range(Z.shape[0]):
+            A[i] = hyperbolic_tangent(Z[i])
+    elif kind == Activation.EXP:  # (A5)
+        for i in range(Z.shape[0]):
+            A[i] = exponential(Z[i])
+
+
+cdef inline void times_derivative(
+    int kind, const real[::1] Z, const real[::1] A, real[::1] delta
+) noexcept nogil:
+    """delta <- delta * f'(Z), element by element.  (B1) (B2)"""
+    cdef Py_ssize_t i
+    if kind == Activation.RELU:  # relu'(0) = 0
+        for i in range(delta.shape[0]):
+            delta[i] = 0 if A[i] == 0 else delta[i]
+    elif kind == Activation.SIGMOID:
+        for i in range(delta.shape[0]):
+            delta[i] = delta[i] * A[i] * (1 - A[i])
+    elif kind == Activation.TANH:
+        for i in range(delta.shape[0]):
+            delta[i] = delta[i] * (1 - A[i] * A[i])
+    elif kind == Activation.EXP:
+        for i in range(delta.shape[0]):
+            delta[i] = delta[i] * A[i]
+
+
+cdef inline void softmax(real[::1] Z, real[::1] A, Py_ssize_t q) noexcept nogil:
+    """A_ik = exp(Z_ik - max_k Z_ik) / sum_k exp(Z_ik - max_k Z_ik).  (A6)"""
+    cdef Py_ssize_t r, i, k
+    cdef real top, total
+    for r in range(Z.shape[0] // q):
+        i = r * q
+        top = Z[i]
+        for k in range(1, q):
+            top = Z[i + k] if Z[i + k] > top else top
+        total = 0
+        for k in range(q):
+            A[i + k] = exponential(Z[i + k] - top)
+            total += A[i + k]
+        for k in range(q):
+            A[i + k] /= total

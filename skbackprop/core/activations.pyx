@@ -1,0 +1,1 @@
+"""The enumeration ``Activation`` for Python; the mathematics is in the .pxd."""

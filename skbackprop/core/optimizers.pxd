@@ -1,0 +1,89 @@
+"""Optimisers: the enumeration, their numbers, and one step on flat vectors.
+
+A new optimiser is one enumerator, one line in ``slots`` and one branch in
+``step``, all here, and its paragraph in docs/derivations.md.
+"""
+
+from libc.math cimport pow, sqrt
+
+from .real cimport real, square_root
+
+
+cpdef enum Solver:
+    SGD = 0
+    ADAM = 1
+    ADAMW = 2
+
+
+cdef class Optimizer:
+    cdef readonly int kind
+    cdef public double learning_rate, momentum, beta_1, beta_2, epsilon, weight_decay
+    cdef public bint nesterov
+    cdef public long long t
+
+
+cdef inline int slots(int kind) noexcept nogil:
+    """How many vectors of theta's length the optimiser remembers."""
+    return 1 if kind == Solver.SGD else 2
+
+
+cdef inline void decay(Optimizer opt, real[::1] W) noexcept nogil:
+    """W <- (1 - eta lambda) W.  (O5)"""
+    cdef Py_ssize_t i
+    cdef real keep = <real> (1 - opt.learning_rate * opt.weight_decay)
+    for i in range(W.shape[0]):
+        W[i] = W[i] * keep
+
+
+cdef inline bint decays(Optimizer opt) noexcept nogil:
+    return opt.kind == Solver.ADAMW and opt.weight_decay != 0
+
+
+cdef inline void step(
+    Optimizer opt, real[::1] theta, const real[::1] grad, real[:, ::1] memory
+) noexcept nogil:
+    """theta <- theta + update(grad, memory), and t <- t + 1."""
+    opt.t += 1
+    if opt.kind == Solver.SGD:
+        sgd(opt, theta, grad, memory[0])
+    else:
+        adam(opt, theta, grad, memory[0], memory[1])
+
+
+cdef inline void sgd(
+    Optimizer opt, real[::1] theta, const real[::1] grad, real[::1] v
+) noexcept nogil:
+    """v <- mu v - eta g; theta <- theta + v, or + mu v - eta g.  (O1) (O2) (O3)"""
+    cdef Py_ssize_t i
+    cdef real eta = <real> opt.learning_rate, mu = <real> opt.momentum
+    if opt.nesterov:
+        for i in range(theta.shape[0]):
+            v[i] = mu * v[i] - eta * grad[i]
+            theta[i] += mu * v[i] - eta * grad[i]
+    else:
+        for i in range(theta.shape[0]):
+            v[i] = mu * v[i] - eta * grad[i]
+            theta[i] += v[i]
+
+
+cdef inline void adam(
+    Optimizer opt,
+    real[::1] theta,
+    const real[::1] grad,
+    real[::1] m,
+    real[::1] v,
+) noexcept nogil:
+    """theta <- theta - eta_t m / (sqrt(v) + eps).  (O4)"""
+    cdef Py_ssize_t i
+    cdef real beta_1 = <real> opt.beta_1, beta_2 = <real> opt.beta_2
+    cdef real rest_1 = <real> (1 - opt.beta_1), rest_2 = <real> (1 - opt.beta_2)
+    cdef real epsilon = <real> opt.epsilon
+    cdef real eta = <real> (
+        opt.learning_rate
+        * sqrt(1 - pow(opt.beta_2, <double> opt.t))
+        / (1 - pow(opt.beta_1, <double> opt.t))
+    )
+    for i in range(theta.shape[0]):
+        m[i] = beta_1 * m[i] + rest_1 * grad[i]
+        v[i] = beta_2 * v[i] + rest_2 * grad[i] * grad[i]
+        theta[i] -= eta * m[i] / (square_root(v[i]) + epsilon)

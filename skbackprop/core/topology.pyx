@@ -1,0 +1,80 @@
+"""The shape of a network, computed once from sizes and kinds."""
+
+import numpy as np
+
+from .activations cimport Activation
+from .losses cimport canonical_output
+
+
+cdef class Topology:
+    """Sizes, activations, biases and loss of a network; offsets into theta.
+
+    theta is flat and row-major, ``[W_1, b_1, W_2, b_2, ...]`` with ``W_j`` of shape
+    (fan_in, fan_out); a layer without bias has no ``b_j`` in it.
+
+    Parameters
+    ----------
+    sizes : sequence of int, length J + 1
+        Columns of X, of every hidden layer, and of the output.
+    activations : sequence of int, length J
+        ``Activation`` of every layer, the output included.
+    biases : sequence of bool, length J
+    loss : int
+        A ``Loss``.
+    """
+
+    def __init__(self, sizes, activations, biases, int loss):
+        cdef Py_ssize_t j, at = 0
+        cdef int output
+        self.size = np.array(sizes, dtype=np.intp)
+        self.activation = np.array(activations, dtype=np.intc)
+        self.biased = np.array(biases, dtype=np.intc)
+        self.n_layers = self.activation.shape[0]
+        if self.n_layers < 1 or self.size.shape[0] != self.n_layers + 1:
+            raise ValueError("sizes must be one longer than activations, and that 1")
+        if self.biased.shape[0] != self.n_layers:
+            raise ValueError("biases must be as long as activations")
+        self.weights_at = np.zeros(self.n_layers, dtype=np.intp)
+        self.biases_at = np.zeros(self.n_layers, dtype=np.intp)
+        self.loss = loss
+        output = self.activation[self.n_layers - 1]
+        # Identity is canonical too, but there A_J is Z_J already.
+        self.from_z = output == canonical_output(loss) and output != Activation.IDENTITY
+        self.widest = 0
+        for j in range(self.n_layers):
+            if self.size[j] < 1 or self.size[j + 1] < 1:
+                raise ValueError("every size must be at least 1")
+            self.weights_at[j] = at
+            at += self.size[j] * self.size[j + 1]
+            self.biases_at[j] = at
+            if self.biased[j]:
+                at += self.size[j + 1]
+            self.widest = max(self.widest, self.size[j + 1])
+        self.n_parameters = at
+
+    def __reduce__(self):
+        # Cython's own pickling would lose the integers in some serialisers.
+        return Topology, (self.sizes, self.activations, self.biases, self.loss)
+
+    @property
+    def sizes(self):
+        return tuple(np.asarray(self.size).tolist())
+
+    @property
+    def activations(self):
+        return tuple(np.asarray(self.activation).tolist())
+
+    @property
+    def biases(self):
+        return tuple(bool(flag) for flag in self.biased)
+
+    def views(self, theta):
+        """W_j and b_j of a flat array as lists of views, b_j None where there is none."""
+        cdef Py_ssize_t j, at, p, q
+        weights, intercepts = [], []
+        for j in range(self.n_layers):
+            at, p, q = self.weights_at[j], self.size[j], self.size[j + 1]
+            weights.append(theta[at : at + p * q].reshape(p, q))
+            at = self.biases_at[j]
+            intercepts.append(theta[at : at + q] if self.biased[j] else None)
+        return weights, intercepts
