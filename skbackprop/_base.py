@@ -17,11 +17,10 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _parameters as allow
-from ._version import __version__
 from ._network import (
     HIDDEN_ACTIVATIONS,
     Array,
@@ -36,17 +35,32 @@ from ._network import (
     value_and_gradient,
 )
 from ._schedules import SCHEDULES, Schedule
-from ._training import DIVERGED, EXHAUSTED, History, INTERRUPTED, Problem, State
-from ._training import train, train_lbfgs
+from ._training import (
+    DIVERGED,
+    EXHAUSTED,
+    INTERRUPTED,
+    History,
+    Problem,
+    State,
+    train,
+    train_lbfgs,
+)
+from ._version import __version__
 from .core.optimizers import Optimizer, Solver, n_slots
 from .core.topology import Topology
 
 _STOCHASTIC = tuple(kind.name.lower() for kind in Solver)
 _FLOATS = (np.float64, np.float32)
+_STOCHASTIC_ATTRIBUTES = (
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+)
 
 _RULES: dict[str, tuple[allow.Constraint, ...]] = {
     "hidden_layer_sizes": (
-        allow.sequence_of(allow.interval(allow.Integral, 1, None, "left")),
+        allow.sequence_of(allow.INTEGER),
         allow.interval(allow.Integral, 1, None, "left"),
     ),
     "activation": (
@@ -182,9 +196,11 @@ class BaseBackpropMLP(BaseEstimator):
 
     # What the classifier and the regressor say -------------------------------
 
-    def _learn_targets(self, y: Any, *, first: bool, incremental: bool) -> Any:
-        """Take in the classes where there are any, or check that they are known."""
-        return y
+    def _learn_targets(
+        self, y: Any, *, first: bool, incremental: bool, classes: Any
+    ) -> None:
+        """Take in what y says of the classes, or check that they are known."""
+        raise NotImplementedError
 
     def _targets(self, y: Any, dtype: Any) -> Targets:
         """y to numbers, with the classes as they are known."""
@@ -215,11 +231,13 @@ class BaseBackpropMLP(BaseEstimator):
         except _Diverged as diverged:
             if not diverged.args[0]:
                 self.__dict__ = before
+            rate = self.learning_rate_init
+            lower = f" or lower learning_rate_init, which was {rate!r}"
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may "
                 "contain large values and need to be preprocessed. Scale the features "
-                "(for example with StandardScaler) or lower learning_rate_init, which "
-                f"was {self.learning_rate_init!r}."
+                f"(for example with StandardScaler)"
+                f"{'' if self.solver == 'lbfgs' else lower}."
             ) from None
         except BaseException:
             self.__dict__ = before
@@ -235,6 +253,7 @@ class BaseBackpropMLP(BaseEstimator):
         sample_weight: Any = None,
         *,
         incremental: bool = False,
+        classes: Any = None,
         validation: tuple[Any, Any, Any] = (None, None, None),
     ) -> list[tuple[str, type[Warning]]]:
         """One fit, from parameters and data to fitted attributes and warnings."""
@@ -244,7 +263,8 @@ class BaseBackpropMLP(BaseEstimator):
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
 
         X, y = self._validated(X, y, reset=first)
-        y = self._learn_targets(y, first=first, incremental=incremental)
+        y = _column(y)
+        self._learn_targets(y, first=first, incremental=incremental, classes=classes)
         targets = self._targets(y, X.dtype)
         weights = self._weights(y, _checked_weights("sample_weight", sample_weight, X))
         table = _table(X, targets, weights)
@@ -271,16 +291,14 @@ class BaseBackpropMLP(BaseEstimator):
         history = state.history
         finite = history.n_iter > 0
         if ended != DIVERGED or finite:
-            self._store(targets, problem, state, split, saved, incremental)
-        rescued = (
-            ended == DIVERGED and problem.validate is not None and finite
-        )
+            self._store(targets, problem, state, split, saved, ended, incremental)
+        rescued = ended == DIVERGED and problem.validate is not None and finite
         if ended == DIVERGED and not rescued:
             raise _Diverged(finite)
         return _messages(ended, reason, history.n_iter, problem, incremental)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        """X and y checked; of the model's dtype where there is a model to go on with."""
+        """X and y checked, and of the dtype of the model that goes on."""
         dtype: Any = _FLOATS if self.dtype is None else np.dtype(self.dtype)
         if not reset:
             dtype = self.coefs_[0].dtype
@@ -300,6 +318,8 @@ class BaseBackpropMLP(BaseEstimator):
         """The network's shape, and the name of the activation of every layer."""
         sizes = self.hidden_layer_sizes
         hidden = [int(size) for size in sizes] if np.iterable(sizes) else [int(sizes)]
+        if any(size <= 0 for size in hidden):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
         if isinstance(self.activation, str):
             # The output layer's initial bound follows the hidden activation.
             names = [self.activation] * (len(hidden) + 1)
@@ -493,6 +513,7 @@ class BaseBackpropMLP(BaseEstimator):
         state: State,
         split: Split,
         saved: dict[str, Any],
+        ended: str,
         incremental: bool,
     ) -> None:
         """The fitted attributes, all at once."""
@@ -500,14 +521,15 @@ class BaseBackpropMLP(BaseEstimator):
         self._set_parameters(problem.topology, state.theta)
         self.n_layers_ = problem.topology.n_layers + 1
         self.n_outputs_ = targets.n_outputs
-        self.out_activation_ = "logistic" if (
-            targets.output_activation == "sigmoid"
-        ) else targets.output_activation
+        self.out_activation_ = targets.output_activation
         self.n_iter_ = history.n_iter
         self.t_ = history.t
         self.loss_ = history.loss
+        self._incremental = incremental
+        self._training_state = {}
         if self.solver == "lbfgs":
-            self._training_state = {}
+            for name in _STOCHASTIC_ATTRIBUTES:
+                self.__dict__.pop(name, None)
             return
         self.loss_curve_ = history.loss_curve
         validated = problem.validate is not None
@@ -517,8 +539,9 @@ class BaseBackpropMLP(BaseEstimator):
             history.best_validation_score if validated else None
         )
         self._no_improvement_count = history.no_improvement
+        if ended in (DIVERGED, INTERRUPTED) and not problem.keeps_state:
+            return  # the moments are those of the epoch that was given up
         total, count = problem.weights if incremental else (0.0, 0.0)
-        self._incremental = incremental
         self._training_state = {
             "solver": self.solver,
             "memory": state.memory,
@@ -601,7 +624,8 @@ class BaseBackpropMLP(BaseEstimator):
             y_numeric=is_regressor(self),
             reset=False,
         )
-        y_val = self._learn_targets(y_val, first=False, incremental=True)
+        y_val = _column(y_val)
+        self._learn_targets(y_val, first=False, incremental=True, classes=None)
         return X_val, y_val, _checked_weights("sample_weight_val", weight_val, X_val)
 
     def _probe(self, targets: Targets, topology: Topology) -> Any:
@@ -611,7 +635,7 @@ class BaseBackpropMLP(BaseEstimator):
         probe.__dict__.pop("feature_names_in_", None)
         probe.n_outputs_ = targets.n_outputs
         probe.n_layers_ = topology.n_layers + 1
-        probe.out_activation_ = targets.output_activation.replace("sigmoid", "logistic")
+        probe.out_activation_ = targets.output_activation
         return probe
 
     # Parameters and prediction -----------------------------------------------
@@ -742,6 +766,13 @@ def _messages(
             ConvergenceWarning,
         )
     ]
+
+
+def _column(y: Any) -> Any:
+    """A single column as a vector, with scikit-learn's warning."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        return column_or_1d(y, warn=True)
+    return y
 
 
 def _or(value: Any, default: float) -> float:

@@ -9,7 +9,6 @@ import scipy.sparse as sp
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
@@ -272,19 +271,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
                 "class_weight.compute_class_weight('balanced', classes=classes, y=y) "
                 "and pass them as a dict."
             )
-        before = dict(self.__dict__)
-        try:
-            if self._first_call(classes):
-                self._y_type = ""
-                if type_of_target(y).startswith("multilabel"):
-                    self._read_classes(y)
-                else:
-                    self._read_classes(self.classes_)
-            return self._guarded_fit(X, y, sample_weight, incremental=True)
-        except BaseException:
-            if "coefs_" not in self.__dict__:
-                self.__dict__ = before
-            raise
+        return self._guarded_fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def _first_call(self, classes: Any) -> bool:
         """Whether classes_ was set by this call; scikit-learn's errors otherwise."""
@@ -311,26 +298,30 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         self._y_type = binarizer.y_type_
         self._sparse_y = binarizer.sparse_input_
 
-    def _learn_targets(self, y: Any, *, first: bool, incremental: bool) -> Any:
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+    def _learn_targets(
+        self, y: Any, *, first: bool, incremental: bool, classes: Any
+    ) -> None:
         if first and not incremental:
             self._read_classes(y)
-            return y
-        classes = unique_labels(y)
+            return
+        if first and self._first_call(classes):
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._read_classes(y if multilabel else self.classes_)
+        elif classes is not None:
+            self._first_call(classes)
+        seen = unique_labels(y)
         if self.warm_start and not incremental:
-            if set(classes) != set(self.classes_):
+            if set(seen) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in "
                     f"the previous call to fit. Previously got {self.classes_}, `y` "
-                    f"has {classes}"
+                    f"has {seen}"
                 )
-        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+        elif len(np.setdiff1d(seen, self.classes_, assume_unique=True)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. `self.classes_` has "
-                f"{self.classes_}. 'y' has {classes}."
+                f"{self.classes_}. 'y' has {seen}."
             )
-        return y
 
     def _targets(self, y: Any, dtype: Any) -> Targets:
         if self._y_type == "multilabel-indicator":
@@ -342,10 +333,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
                     f"Got shape {Y.shape}."
                 )
             Y = (Y > 0).astype(dtype)
-            stratify = Y[:, 0] if n_labels == 1 else None
-            return Targets(
-                Y, None, "binary_cross_entropy", "sigmoid", n_labels, stratify
-            )
+            return Targets(Y, None, "binary_cross_entropy", "logistic", n_labels, None)
         if np.ndim(y) != 1:
             raise ValueError(f"y must have shape (n_samples,). Got {np.shape(y)}.")
         codes = np.searchsorted(self.classes_, y)
@@ -360,7 +348,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
                 None,
             )
         Y = codes.astype(dtype)[:, None]
-        return Targets(Y, None, "binary_cross_entropy", "sigmoid", 1, codes > 0)
+        return Targets(Y, None, "binary_cross_entropy", "logistic", 1, codes > 0)
 
     def _loss_name(self) -> str:
         softmax = self.out_activation_ == "softmax"
@@ -420,9 +408,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         -------
         p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        return self._of_both_classes(
-            self._outputs(X), lambda p: 1 - p, certain=1.0
-        )
+        return self._of_both_classes(self._outputs(X), lambda p: 1 - p, certain=1.0)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of the probabilities, from the logits: finite also where the

@@ -90,9 +90,9 @@ def make_table(
         )
     return Table(
         *inputs,
-        np.empty((0, 1), dtype) if Y is None else np.ascontiguousarray(Y, dtype),
-        np.empty(0, np.intc) if labels is None else np.ascontiguousarray(labels, np.intc),
-        none if sample_weight is None else np.ascontiguousarray(sample_weight, dtype),
+        np.ascontiguousarray(np.empty((0, 1)) if Y is None else Y, dtype),
+        np.ascontiguousarray([] if labels is None else labels, np.intc),
+        np.ascontiguousarray([] if sample_weight is None else sample_weight, dtype),
     )
 
 
@@ -132,7 +132,9 @@ def initialize(
     return theta
 
 
-def parameter_views(topology: Topology, theta: Array) -> tuple[list[Array], list[Array]]:
+def parameter_views(
+    topology: Topology, theta: Array
+) -> tuple[list[Array], list[Array]]:
     """Weights and biases as views of theta; a layer without bias has zeros."""
     coefs, intercepts = topology.views(theta)
     for j, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
@@ -366,7 +368,7 @@ class Network:
         # The output layer takes the factor of the last hidden one.
         self._theta = initialize(
             self._topology,
-            (names + [names[-1] if names else "identity"]),
+            [*names, names[-1] if names else "identity"],
             _random_state(random_state),
             self.dtype,
         )

@@ -66,6 +66,9 @@ def sequence_of(constraint: Constraint) -> Constraint:
     )
 
 
+INTEGER = Constraint(
+    "an int", lambda v: isinstance(v, Integral) and not isinstance(v, bool)
+)
 BOOLEAN = Constraint(
     "an instance of 'bool' or an instance of 'numpy.bool'",
     lambda value: isinstance(value, bool | np.bool_),
@@ -91,9 +94,7 @@ RANDOM_STATE = Constraint(
 INFINITY = Constraint("inf", lambda v: isinstance(v, Real) and v == np.inf)
 NONE = Constraint("None", lambda value: value is None)
 CALLABLE = Constraint("a callable", callable)
-MAPPING = Constraint(
-    "an instance of 'dict'", lambda value: isinstance(value, Mapping)
-)
+MAPPING = Constraint("an instance of 'dict'", lambda value: isinstance(value, Mapping))
 MAPPINGS = Constraint(
     "a list of one dict per output",
     lambda v: isinstance(v, list) and all(isinstance(item, Mapping) for item in v),

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from . import _parameters as allow
@@ -186,15 +185,14 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
         """
         return self._guarded_fit(X, y, sample_weight, incremental=True)
 
-    def _learn_targets(self, y: Any, *, first: bool, incremental: bool) -> Any:
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+    def _learn_targets(
+        self, y: Any, *, first: bool, incremental: bool, classes: Any
+    ) -> None:
         if self.loss == "poisson" and np.any(y < 0):
             raise ValueError(
                 "y must not be negative for loss='poisson'. "
                 f"Got a smallest value of {y.min()}."
             )
-        return y
 
     def _targets(self, y: Any, dtype: Any) -> Targets:
         Y = y[:, None] if y.ndim == 1 else y

@@ -172,9 +172,7 @@ class _Steps:
     def __init__(self, problem: Problem, state: State) -> None:
         self.problem, self.state = problem, state
         topology, dtype = problem.topology, state.theta.dtype
-        size = engine.workspace_size(
-            topology, problem.batch_size, problem.table.sparse
-        )
+        size = engine.workspace_size(topology, problem.batch_size, problem.table.sparse)
         self.grad = np.empty_like(state.theta)
         self.work = np.empty(size, dtype=dtype)
         self.label_work = np.empty(problem.batch_size, dtype=np.intc)

@@ -4,8 +4,9 @@ A new loss is one enumerator and one branch in ``loss_and_delta`` (and, where a
 canonical output makes it exact for any Z, one in ``canonical_loss_and_delta``
 and in ``canonical_output``), all here, and its paragraph in docs/derivations.md.
 
-Every function returns sum_i w_i l_i and writes delta = scale w_i times dl_i/dA or dl_i/dZ; Z, A,
-Y and delta are row-major (n, q), flat; an empty w means weights of one.
+Every function returns sum_i w_i l_i and writes delta, which is scale w_i times
+dl_i/dA or dl_i/dZ. Z, A, Y and delta are row-major (n, q), flat; an empty w means
+weights of one.
 """
 
 from libc.math cimport exp, fabs, log, log1p

@@ -69,7 +69,7 @@ cdef class Topology:
         return tuple(bool(flag) for flag in self.biased)
 
     def views(self, theta):
-        """W_j and b_j of a flat array as lists of views, b_j None where there is none."""
+        """W_j and b_j of a flat array, as lists of views; b_j may be None."""
         cdef Py_ssize_t j, at, p, q
         weights, intercepts = [], []
         for j in range(self.n_layers):
