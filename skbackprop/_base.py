@@ -46,6 +46,7 @@ from ._training import (
     train_lbfgs,
 )
 from ._version import __version__
+from .core.activations import Activation
 from .core.optimizers import Optimizer, Solver, n_slots
 from .core.topology import Topology
 
@@ -262,7 +263,10 @@ class BaseBackpropMLP(BaseEstimator):
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
 
-        X, y = self._validated(X, y, reset=first)
+        dtype: Any = _FLOATS if self.dtype is None else np.dtype(self.dtype)
+        if not first:
+            dtype = self.coefs_[0].dtype
+        X, y = self._validated(X, y, dtype=dtype, reset=first)
         y = _column(y)
         self._learn_targets(y, first=first, incremental=incremental, classes=classes)
         targets = self._targets(y, X.dtype)
@@ -297,22 +301,21 @@ class BaseBackpropMLP(BaseEstimator):
             raise _Diverged(finite)
         return _messages(ended, reason, history.n_iter, problem, incremental)
 
-    def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        """X and y checked, and of the dtype of the model that goes on."""
-        dtype: Any = _FLOATS if self.dtype is None else np.dtype(self.dtype)
-        if not reset:
-            dtype = self.coefs_[0].dtype
-        return validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=dtype,
-            order="C",
-            multi_output=True,
-            y_numeric=is_regressor(self),
-            reset=reset,
-        )
+    def _validated(self, X: Any, y: Any, *, dtype: Any, reset: bool) -> tuple[Any, Any]:
+        """X and y checked, X as C-ordered array or CSR of the type."""
+        # An overflow in a cast becomes an infinity, which is refused with words.
+        with np.errstate(over="ignore"):
+            return validate_data(
+                self,
+                X,
+                y,
+                accept_sparse="csr",
+                dtype=dtype,
+                order="C",
+                multi_output=True,
+                y_numeric=is_regressor(self),
+                reset=reset,
+            )
 
     def _plan(self, n_features: int, targets: Targets) -> tuple[Topology, list[str]]:
         """The network's shape, and the name of the activation of every layer."""
@@ -518,10 +521,8 @@ class BaseBackpropMLP(BaseEstimator):
     ) -> None:
         """The fitted attributes, all at once."""
         history = state.history
+        self._describe(problem.topology, targets)
         self._set_parameters(problem.topology, state.theta)
-        self.n_layers_ = problem.topology.n_layers + 1
-        self.n_outputs_ = targets.n_outputs
-        self.out_activation_ = targets.output_activation
         self.n_iter_ = history.n_iter
         self.t_ = history.t
         self.loss_ = history.loss
@@ -613,17 +614,7 @@ class BaseBackpropMLP(BaseEstimator):
     ) -> tuple[Any, Any, Array | None]:
         """X_val, y_val and sample_weight_val, checked like the training data."""
         X_val, y_val, weight_val = given
-        X_val, y_val = validate_data(
-            self,
-            X_val,
-            y_val,
-            accept_sparse="csr",
-            dtype=dtype,
-            order="C",
-            multi_output=True,
-            y_numeric=is_regressor(self),
-            reset=False,
-        )
+        X_val, y_val = self._validated(X_val, y_val, dtype=dtype, reset=False)
         y_val = _column(y_val)
         self._learn_targets(y_val, first=False, incremental=True, classes=None)
         return X_val, y_val, _checked_weights("sample_weight_val", weight_val, X_val)
@@ -633,12 +624,18 @@ class BaseBackpropMLP(BaseEstimator):
         probe = type(self).__new__(type(self))
         probe.__dict__.update(self.__dict__)
         probe.__dict__.pop("feature_names_in_", None)
-        probe.n_outputs_ = targets.n_outputs
-        probe.n_layers_ = topology.n_layers + 1
-        probe.out_activation_ = targets.output_activation
+        probe._describe(topology, targets)
         return probe
 
     # Parameters and prediction -----------------------------------------------
+
+    def _describe(self, topology: Topology, targets: Targets) -> None:
+        """What of the network the parameters themselves do not tell."""
+        kinds = topology.activations[:-1]
+        self._hidden_activations = [Activation(kind).name.lower() for kind in kinds]
+        self.out_activation_ = targets.output_activation
+        self.n_outputs_ = targets.n_outputs
+        self.n_layers_ = topology.n_layers + 1
 
     def _set_parameters(self, topology: Topology, theta: Array) -> None:
         self.coefs_, self.intercepts_ = parameter_views(topology, theta)
@@ -651,8 +648,12 @@ class BaseBackpropMLP(BaseEstimator):
         if not coefs or any(W.ndim != 2 for W in coefs):
             raise ValueError("coefs_ must be a list of two-dimensional arrays.")
         hidden = len(coefs) - 1
-        activation = self.activation
-        names = [activation] * hidden if isinstance(activation, str) else activation
+        names = self._hidden_activations
+        if len(names) != hidden:
+            raise ValueError(
+                f"coefs_ must have one array for each of the {len(names) + 1} layers. "
+                f"Got {len(coefs)}."
+            )
         sizes = (len(coefs[0]), *(W.shape[1] for W in coefs))
         return make_topology(sizes, names, self.out_activation_, self._loss_name())
 
@@ -804,9 +805,10 @@ def _checked_weights(name: str, weights: Any, X: Any) -> Array | None:
     n = X.shape[0]
     if np.isscalar(weights):
         weights = np.full(n, weights)
-    weights = check_array(
-        weights, ensure_2d=False, dtype=X.dtype, order="C", input_name=name
-    )
+    with np.errstate(over="ignore"):
+        weights = check_array(
+            weights, ensure_2d=False, dtype=X.dtype, order="C", input_name=name
+        )
     if weights.ndim != 1:
         raise ValueError(
             f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. "

@@ -1,0 +1,35 @@
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+_Real = TypeVar("_Real", np.float32, np.float64)
+
+class Topology:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activations: Sequence[int],
+        biases: Sequence[bool],
+        loss: int,
+    ) -> None: ...
+    @property
+    def n_layers(self) -> int: ...
+    @property
+    def n_parameters(self) -> int: ...
+    @property
+    def widest(self) -> int: ...
+    @property
+    def loss(self) -> int: ...
+    @property
+    def from_z(self) -> bool: ...
+    @property
+    def sizes(self) -> tuple[int, ...]: ...
+    @property
+    def activations(self) -> tuple[int, ...]: ...
+    @property
+    def biases(self) -> tuple[bool, ...]: ...
+    def views(
+        self, theta: npt.NDArray[_Real]
+    ) -> tuple[list[npt.NDArray[_Real]], list[npt.NDArray[_Real] | None]]: ...

@@ -1,0 +1,134 @@
+"""Early stopping: own validation data, scorers, and what is restored."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import make_classification
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = make_classification(
+    200, 6, n_informative=4, n_classes=3, flip_y=0.1, random_state=0
+)
+TRAIN, VAL, Y_TRAIN, Y_VAL = train_test_split(X, Y, random_state=0)
+SETTINGS = {
+    "early_stopping": True,
+    "max_iter": 15,
+    "random_state": 0,
+    "learning_rate_init": 0.01,
+}
+
+
+def test_own_validation_data_trains_on_all_rows():
+    model = BackpropMLPClassifier(**SETTINGS).fit(
+        TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL
+    )
+    assert model.t_ == model.n_iter_ * len(TRAIN)
+    plain = BackpropMLPClassifier(**SETTINGS | {"early_stopping": False})
+    best = int(np.argmax(model.validation_scores_)) + 1
+    plain.set_params(max_iter=best).fit(TRAIN, Y_TRAIN)
+    assert_array_equal(model.coefs_[0], plain.coefs_[0])
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert_allclose(model.score(VAL, Y_VAL), model.best_validation_score_)
+    assert model.best_loss_ is None
+
+
+def test_validation_weights():
+    w = np.linspace(0, 5, len(VAL))
+    model = BackpropMLPClassifier(**SETTINGS).fit(
+        TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL, sample_weight_val=w
+    )
+    assert_allclose(model.score(VAL, Y_VAL, w), model.best_validation_score_)
+    assert model.best_validation_score_ != model.score(VAL, Y_VAL)
+
+
+def test_loss_as_score():
+    model = BackpropMLPClassifier(scoring="loss", **SETTINGS).fit(
+        TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL
+    )
+    expected = -log_loss(Y_VAL, model.predict_proba(VAL))
+    assert_allclose(model.best_validation_score_, expected, rtol=1e-9)
+    regressor = BackpropMLPRegressor(scoring="loss", **SETTINGS)
+    regressor.fit(TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL)
+    half = -0.5 * np.mean((regressor.predict(VAL) - Y_VAL) ** 2)
+    assert_allclose(regressor.best_validation_score_, half, rtol=1e-9)
+
+
+def test_a_scorer_by_name_or_as_a_callable():
+    by_name = BackpropMLPClassifier(scoring="neg_log_loss", **SETTINGS)
+    by_name.fit(TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL)
+
+    def scorer(estimator, data, y):
+        return -log_loss(y, estimator.predict_proba(data))
+
+    by_call = BackpropMLPClassifier(scoring=scorer, **SETTINGS)
+    by_call.fit(TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL)
+    as_loss = BackpropMLPClassifier(scoring="loss", **SETTINGS)
+    as_loss.fit(TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL)
+    assert_allclose(by_name.validation_scores_, by_call.validation_scores_)
+    assert_allclose(by_name.validation_scores_, as_loss.validation_scores_, rtol=1e-9)
+    # The split that fit makes itself goes to a scorer too.
+    split = BackpropMLPClassifier(scoring="accuracy", **SETTINGS).fit(X, Y)
+    default = BackpropMLPClassifier(**SETTINGS).fit(X, Y)
+    assert_allclose(split.validation_scores_, default.validation_scores_)
+
+
+def test_string_labels_reach_the_scorer():
+    labels = np.array(["x", "y", "z"])[Y]
+    scores = [
+        BackpropMLPClassifier(scoring=scoring, **SETTINGS)
+        .fit(pd.DataFrame(X).add_prefix("c"), labels)
+        .validation_scores_
+        for scoring in (None, "accuracy")
+    ]
+    assert_allclose(*scores)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "words"),
+    [
+        ({"early_stopping": False}, {"X_val": VAL, "y_val": Y_VAL}, "early_stopping"),
+        ({}, {"X_val": VAL}, "together"),
+        ({}, {"y_val": Y_VAL}, "together"),
+        ({}, {"sample_weight_val": np.ones(len(VAL))}, "together"),
+        ({}, {"X_val": VAL[:, :2], "y_val": Y_VAL}, "features"),
+        ({}, {"X_val": VAL, "y_val": Y_VAL[1:]}, "inconsistent"),
+        ({}, {"X_val": VAL, "y_val": Y_VAL + 1}, "classes not in"),
+        (
+            {},
+            {"X_val": VAL, "y_val": Y_VAL, "sample_weight_val": np.ones(3)},
+            "sample_weight_val",
+        ),
+        ({"scoring": "nonsense"}, {}, "The 'scoring' parameter"),
+        ({"validation_fraction": 0.001}, {}, "validation set is too small"),
+    ],
+)
+def test_what_is_refused(parameters, given, words):
+    model = BackpropMLPClassifier(**SETTINGS | parameters)
+    with pytest.raises(ValueError, match=words):
+        model.fit(TRAIN, Y_TRAIN, **given)
+    assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.skipif(
+    tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6),
+    reason="transform_input is new in 1.6",
+)
+def test_validation_data_through_a_pipeline():
+    with sklearn.config_context(enable_metadata_routing=True):
+        mlp = BackpropMLPClassifier(**SETTINGS).set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(StandardScaler(), mlp, transform_input=["X_val"])
+        pipeline.fit(TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL)
+    scaler = StandardScaler().fit(TRAIN)
+    alone = BackpropMLPClassifier(**SETTINGS).fit(
+        scaler.transform(TRAIN), Y_TRAIN, X_val=scaler.transform(VAL), y_val=Y_VAL
+    )
+    assert pipeline[-1].validation_scores_ == alone.validation_scores_

@@ -1,0 +1,275 @@
+"""What happens when it goes wrong: divergence, Ctrl-C, failed fits."""
+
+import copy
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.datasets import make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = make_classification(150, 6, n_informative=4, n_classes=3, random_state=0)
+NUMBERS = make_regression(150, 6, random_state=0)
+
+
+class StopsAt(BackpropMLPClassifier):
+    """Raises in an epoch, as a user's Ctrl-C would."""
+
+    def _after_epoch(self, epoch, loss, score):
+        if epoch == self.stop_epoch:
+            raise self.error
+
+
+def frozen(model):
+    """Fitted attributes, deep copies."""
+    return {
+        name: copy.deepcopy(value)
+        for name, value in vars(model).items()
+        if name.endswith("_")
+    }
+
+
+def assert_unchanged(model, before):
+    now = {name: value for name, value in vars(model).items() if name.endswith("_")}
+    assert now.keys() == before.keys()
+    for name, value in before.items():
+        for a, b in zip(
+            value if isinstance(value, list) else [value],
+            now[name] if isinstance(value, list) else [now[name]],
+            strict=True,
+        ):
+            assert_array_equal(a, b, err_msg=name)
+
+
+def diverging(**parameters):
+    return BackpropMLPRegressor(
+        solver="sgd",
+        learning_rate_init=1e3,
+        batch_size=10,
+        random_state=0,
+        **parameters,
+    )
+
+
+def test_divergence_in_the_first_epoch_leaves_the_estimator_as_it_was():
+    data, y = NUMBERS
+    model = diverging()
+    with pytest.raises(ValueError) as error:
+        model.fit(data, y)
+    said = str(error.value)
+    assert said.startswith(
+        "Solver produced non-finite parameter weights. The input data may contain "
+        "large values and need to be preprocessed."
+    )
+    assert "learning_rate_init" in said and "1000.0" in said and "scale" in said.lower()
+    assert not hasattr(model, "coefs_") and not hasattr(model, "n_features_in_")
+    with pytest.raises(NotFittedError):
+        model.predict(data)
+    model = BackpropMLPRegressor(max_iter=2, random_state=0).fit(data, y)
+    before = frozen(model)
+    with pytest.raises(ValueError, match="non-finite"):
+        model.set_params(**diverging().get_params()).fit(data, y)
+    assert_unchanged(model, before)
+
+
+def slowly_diverging(**parameters):
+    """Finite for some epochs, then not."""
+    return BackpropMLPRegressor(
+        (),
+        solver="sgd",
+        momentum=0.0,
+        alpha=0.0,
+        batch_size=100,
+        random_state=0,
+        learning_rate_init=8.0,
+        tol=0.0,
+        max_iter=2000,
+        n_iter_no_change=2000,
+        **parameters,
+    )
+
+
+def test_divergence_later_keeps_the_last_finite_epoch():
+    data, y = NUMBERS
+    model = slowly_diverging()
+    with pytest.raises(ValueError, match="non-finite"):
+        model.fit(data, y)
+    assert 1 < model.n_iter_ < 2000
+    assert len(model.loss_curve_) == model.n_iter_
+    assert np.isfinite(model.loss_curve_).all()
+    assert all(np.isfinite(W).all() for W in model.coefs_ + model.intercepts_)
+    upto = slowly_diverging().set_params(max_iter=model.n_iter_).fit(data, y)
+    assert_array_equal(upto.coefs_[0], model.coefs_[0])
+
+
+def test_divergence_with_early_stopping_restores_the_best_epoch():
+    data, y = NUMBERS
+    model = slowly_diverging(early_stopping=True)
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch"):
+        model.fit(data, y)
+    assert np.isfinite(model.predict(data)).all()
+    best = np.argmax(model.validation_scores_) + 1
+    upto = slowly_diverging(early_stopping=True).set_params(max_iter=best)
+    assert_array_equal(upto.fit(data, y).coefs_[0], model.coefs_[0])
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_no_burnt_epochs(solver):
+    """A loss that is not finite ends the training in that epoch."""
+    data, y = NUMBERS
+    model = BackpropMLPRegressor(
+        loss="poisson", solver=solver, learning_rate_init=1e6, max_iter=10**6
+    )
+    with pytest.raises(ValueError, match="non-finite"):
+        model.fit(1e4 * data, np.abs(y))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug")])
+def test_interrupt_and_errors_in_an_epoch(error):
+    model = StopsAt(max_iter=10, random_state=0)
+    model.stop_epoch, model.error = 4, error
+    if isinstance(error, KeyboardInterrupt):
+        with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
+            model.fit(X, Y)
+        upto = BackpropMLPClassifier(max_iter=4, random_state=0).fit(X, Y)
+        assert model.n_iter_ == 4 and len(model.loss_curve_) == 4
+        assert_array_equal(model.coefs_[0], upto.coefs_[0])
+    else:
+        with pytest.raises(RuntimeError, match="a bug"):
+            model.fit(X, Y)
+        assert not hasattr(model, "coefs_")
+
+
+def interrupt_soon(seconds):
+    main = threading.main_thread().ident
+    import signal
+
+    timer = threading.Timer(seconds, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    return timer
+
+
+def long_problem():
+    rng = np.random.RandomState(0)
+    return rng.randn(200_000, 50).astype(np.float32), rng.randint(0, 5, 200_000)
+
+
+def test_ctrl_c_in_mid_epoch_of_the_first_is_raised():
+    """Answered soon, although an epoch is long; nothing is left behind."""
+    data, y = long_problem()
+    model = BackpropMLPClassifier((500, 500), random_state=0)
+    interrupt_soon(1.0)
+    began = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(data, y)
+    # An epoch takes tens of seconds; no bound is put on how soon "soon" is.
+    assert time.perf_counter() - began < 10
+    assert not hasattr(model, "coefs_")
+
+
+def test_ctrl_c_later_keeps_the_last_complete_epoch():
+    data, y = (a[:20_000] for a in long_problem())
+    settings = {"random_state": 0, "n_iter_no_change": np.inf}
+    model = BackpropMLPClassifier((20,), max_iter=100_000, **settings)
+    interrupt_soon(3.0)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(data, y)
+    assert 0 < model.n_iter_ == len(model.loss_curve_) < 100_000
+    upto = BackpropMLPClassifier((20,), max_iter=model.n_iter_, **settings)
+    assert_array_equal(model.coefs_[0], upto.fit(data, y).coefs_[0])
+
+
+def test_ctrl_c_in_lbfgs_keeps_the_last_iterate():
+    model = StopsAt(solver="lbfgs", max_iter=10, random_state=0)
+    model.stop_epoch, model.error = 3, KeyboardInterrupt()
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, Y)
+    upto = BackpropMLPClassifier(solver="lbfgs", max_iter=3, random_state=0).fit(X, Y)
+    assert model.n_iter_ == 3
+    assert_array_equal(model.coefs_[0], upto.coefs_[0])
+
+
+FAILURES = {
+    "parameter": (lambda: (X, Y), {"alpha": -1.0}),
+    "nan": (lambda: (np.where(X > 2, np.nan, X), Y), {}),
+    "lengths": (lambda: (X, Y[:-1]), {}),
+    "regression target": (lambda: (X, X[:, 0]), {}),
+    "validation too small": (
+        lambda: (X, Y),
+        {"early_stopping": True, "validation_fraction": 0.001},
+    ),
+    "scorer": (lambda: (X, Y), {"early_stopping": True, "scoring": lambda *_: 1 / 0}),
+    "activation list": (lambda: (X, Y), {"activation": ["relu", "tanh"]}),
+    "fewer features": (lambda: (X[:, :3], Y), {"warm_start": True}),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failed_fit_leaves_a_fitted_estimator_untouched(failure):
+    model = BackpropMLPClassifier(max_iter=3, random_state=0).fit(X, Y)
+    before, predicted = frozen(model), model.predict_proba(X)
+    data, parameters = FAILURES[failure]
+    model.set_params(**parameters)
+    with pytest.raises((ValueError, ZeroDivisionError)):
+        model.fit(*data())
+    assert_unchanged(model, before)
+    assert_array_equal(model.predict_proba(X), predicted)
+
+
+def test_a_failed_partial_fit_leaves_everything_as_it_was():
+    model = BackpropMLPClassifier()
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(np.full((3, 2), np.nan), [0, 1, 2], classes=[0, 1, 2])
+    assert not [name for name in vars(model) if name.endswith("_")]
+    model.partial_fit(X, Y, classes=[0, 1, 2])
+    before = frozen(model)
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(X[:, :2], Y)
+    assert_unchanged(model, before)
+
+
+def test_a_warning_as_an_error_comes_after_the_model_is_kept():
+    model = BackpropMLPClassifier(max_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        with pytest.raises(ConvergenceWarning):
+            model.fit(X, Y)
+    assert model.n_iter_ == 2 and model.predict(X).shape == (150,)
+
+
+def test_assigned_parameters_are_the_truth_and_are_checked():
+    model = BackpropMLPClassifier((4,), max_iter=2, random_state=0).fit(X, Y)
+    other = BackpropMLPClassifier((7,), max_iter=2, random_state=1).fit(X, Y)
+    model.coefs_, model.intercepts_ = other.coefs_, list(other.intercepts_)
+    assert_array_equal(model.predict_proba(X), other.predict_proba(X))
+    model.coefs_ = [np.asfortranarray(W)[:, ::1] for W in other.coefs_]
+    assert_array_equal(model.predict_proba(X), other.predict_proba(X))
+    model.intercepts_[1] = other.intercepts_[1] + [5.0, 0.0, 0.0]
+    assert model.predict_proba(X)[:, 0].min() > other.predict_proba(X)[:, 0].min()
+    for broken in (
+        [other.coefs_[0]],
+        [other.coefs_[0], other.coefs_[1].T],
+        [other.coefs_[0][:3], other.coefs_[1]],
+        [other.coefs_[0].ravel(), other.coefs_[1]],
+    ):
+        model.coefs_ = broken
+        with pytest.raises(ValueError, match=r"coefs_|intercepts_"):
+            model.predict(X)
+    model.coefs_ = other.coefs_
+    model.intercepts_ = [np.zeros(7), np.zeros(2)]
+    with pytest.raises(ValueError, match=r"intercepts_\[1\] must be .* shape \(3,\)"):
+        model.predict(X)
+
+
+def test_a_change_in_place_takes_effect():
+    model = BackpropMLPRegressor((), max_iter=2).fit(X, Y)
+    model.coefs_[0][...] = 0
+    model.intercepts_[0][...] = 4.0
+    assert_array_equal(model.predict(X), np.full(150, 4.0))
