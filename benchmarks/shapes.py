@@ -1,5 +1,6 @@
 """The shapes on which speed and memory are measured, and data for them."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ def flop_per_step(shape: Shape) -> float:
     """
     outputs = 1 if shape.classes == 2 else shape.classes
     sizes = (shape.features, *shape.hidden, outputs)
-    products = [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    products = [a * b for a, b in itertools.pairwise(sizes)]
     return shape.rows / steps(shape) * (6 * sum(products) - 2 * products[0])
 
 

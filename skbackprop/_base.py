@@ -7,6 +7,7 @@ problem and a state, ``_training.train`` loops over the epochs, and
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -278,7 +279,9 @@ class BaseBackpropMLP(BaseEstimator):
         if not first:
             self._check_same_layers(topology)
             saved = getattr(self, "_training_state", {})
-        rng = saved.get("random_state") or check_random_state(self.random_state)
+        # A copy, so that a call which fails leaves the stream where it was.
+        rng = copy.deepcopy(saved.get("random_state"))
+        rng = rng or check_random_state(self.random_state)
         if first:
             theta = initialize(topology, names, rng, X.dtype)
         else:
@@ -288,7 +291,7 @@ class BaseBackpropMLP(BaseEstimator):
         state = self._state(theta, rng, split.train, history, saved)
         problem = self._problem(topology, table, state, saved, incremental)
         if self.early_stopping and self.solver != "lbfgs":
-            score = self._validator(X, y, targets, sample_weight, split, problem)
+            score = self._validator(X, y, targets, split, problem)
             problem = replace(problem, validate=score)
 
         ended, reason = self._train(problem, state)
@@ -297,9 +300,12 @@ class BaseBackpropMLP(BaseEstimator):
         if ended != DIVERGED or finite:
             self._store(targets, problem, state, split, saved, ended, incremental)
         rescued = ended == DIVERGED and problem.validate is not None and finite
+        unscored = problem.validate is not None and not np.isfinite(
+            history.best_validation_score
+        )
         if ended == DIVERGED and not rescued:
             raise _Diverged(finite)
-        return _messages(ended, reason, history.n_iter, problem, incremental)
+        return _messages(ended, reason, history.n_iter, problem, incremental, unscored)
 
     def _validated(self, X: Any, y: Any, *, dtype: Any, reset: bool) -> tuple[Any, Any]:
         """X and y checked, X as C-ordered array or CSR of the type."""
@@ -431,14 +437,10 @@ class BaseBackpropMLP(BaseEstimator):
         if saved.get("solver") == self.solver:
             memory[...] = saved["memory"]
             optimizer.t = saved["steps"]
-        if saved.get("order_of") == self._order_of(rows):
-            rows = saved["order"].copy()
+        order = saved.get("order")
+        if order is not None and _same_rows(order, rows):
+            rows = order.copy()
         return State(theta, memory, optimizer, rng, rows, history)
-
-    def _order_of(self, rows: Array) -> list[float]:
-        """What tells whether a saved order of the rows can be taken up."""
-        fraction = self.validation_fraction if self.early_stopping else 0.0
-        return [len(rows), float(fraction)]
 
     def _problem(
         self,
@@ -551,7 +553,6 @@ class BaseBackpropMLP(BaseEstimator):
             "reductions": history.reductions,
             "split_state": split.drawn or saved.get("split_state"),
             "order": state.order if problem.keeps_state else None,
-            "order_of": self._order_of(state.order) if problem.keeps_state else None,
             "weight_sum": total,
             "weight_rows": count,
         }
@@ -561,7 +562,6 @@ class BaseBackpropMLP(BaseEstimator):
         X: Any,
         y: Any,
         targets: Targets,
-        sample_weight: Any,
         split: Split,
         problem: Problem,
     ) -> Callable[[Array], float]:
@@ -570,13 +570,12 @@ class BaseBackpropMLP(BaseEstimator):
         if rows is None:
             X_val, y_val, weights = self._validated_validation(split.given, X.dtype)
             targets = self._targets(y_val, X.dtype)
+            weights = self._weights(y_val, weights)
             table = _table(X_val, targets, weights)
             rows = np.arange(table.n_rows)
         else:
-            # Class weights are for training; the score is scikit-learn's.
-            weights = _checked_weights("sample_weight", sample_weight, X)
-            table = _table(X, targets, weights)
-            weights = None if weights is None else weights[rows]
+            table = problem.table
+            weights = table.sample_weight[rows] if len(table.sample_weight) else None
         if self.scoring is None:
             truth = (targets.Y if targets.labels is None else targets.labels)[rows]
 
@@ -729,9 +728,17 @@ def is_stochastic(estimator: BaseBackpropMLP) -> bool:
 
 
 def _messages(
-    ended: str, reason: str, n_iter: int, problem: Problem, incremental: bool
+    ended: str,
+    reason: str,
+    n_iter: int,
+    problem: Problem,
+    incremental: bool,
+    unscored: bool,
 ) -> list[tuple[str, type[Warning]]]:
     """The warnings that tell how a training ended, in scikit-learn's words."""
+    if unscored:
+        message = "No validation score was a finite number: the last epoch is kept."
+        return [(message, ConvergenceWarning)]
     if ended == INTERRUPTED:
         return [("Training interrupted by user.", UserWarning)]
     if ended == DIVERGED:
@@ -774,6 +781,15 @@ def _column(y: Any) -> Any:
     if y.ndim == 2 and y.shape[1] == 1:
         return column_or_1d(y, warn=True)
     return y
+
+
+def _same_rows(order: Array, rows: Array) -> bool:
+    """Whether one holds the other's numbers in another order."""
+    if len(order) != len(rows) or order.max() > rows.max():
+        return False
+    seen = np.zeros(rows.max() + 1, dtype=bool)
+    seen[rows] = True
+    return bool(seen[order].all())
 
 
 def _or(value: Any, default: float) -> float:

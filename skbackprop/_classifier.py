@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted
 
 from . import _parameters as allow
 from ._base import BaseBackpropMLP, Targets, is_stochastic
@@ -393,7 +394,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
             return sp.csr_matrix(indicators) if self._sparse_y else indicators
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(outputs))
-        if outputs.shape[1] == 1:
+        if self._y_type == "binary":
             return self.classes_[(outputs[:, 0] > 0.5).astype(int)]
         return self.classes_[outputs.argmax(axis=1)]
 
@@ -408,7 +409,12 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         -------
         p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        return self._of_both_classes(self._outputs(X), lambda p: 1 - p, certain=1.0)
+        check_is_fitted(self)
+        if self._y_type != "binary":
+            return self._outputs(X)
+        z = self._outputs(X, link=False)
+        # sigma(-z) is 1 - sigma(z) without its cancellation.
+        return self._binary_columns(expit(-z), expit(z), certain=1.0)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of the probabilities, from the logits: finite also where the
@@ -422,19 +428,17 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         -------
         log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        logits = self._outputs(X, link=False)
-        if self.out_activation_ == "softmax":
-            return log_softmax(logits, axis=1)
-        other = log_expit(-logits)
-        return self._of_both_classes(log_expit(logits), lambda _: other, certain=0.0)
+        z = self._outputs(X, link=False)
+        if self._y_type == "binary":
+            return self._binary_columns(log_expit(-z), log_expit(z), certain=0.0)
+        softmax = self.out_activation_ == "softmax"
+        return log_softmax(z, axis=1) if softmax else log_expit(z)
 
-    def _of_both_classes(self, p: Array, other: Any, *, certain: float) -> Array:
-        """Columns for both classes, from the one column of a binary output."""
-        if p.shape[1] != 1 or self._y_type == "multilabel-indicator":
-            return p
+    def _binary_columns(self, first: Array, second: Array, *, certain: float) -> Array:
+        """A column for each class, also where there is but one."""
         if len(self.classes_) == 1:
-            return np.full_like(p, certain)
-        return np.hstack([other(p), p])
+            return np.full_like(first, certain)
+        return np.hstack([first, second])
 
     def decision_function(self, X: Any) -> Array:
         """Logits: the pre-activation Z_J of the output layer.
@@ -449,9 +453,8 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
                 (n_samples, n_labels)
             One number per row for two classes: above 0 means ``classes_[1]``.
         """
-        logits = self._outputs(X, link=False)
-        binary = logits.shape[1] == 1 and self._y_type != "multilabel-indicator"
-        return logits[:, 0] if binary else logits
+        z = self._outputs(X, link=False)
+        return z[:, 0] if self._y_type == "binary" else z
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

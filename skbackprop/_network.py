@@ -75,6 +75,8 @@ def make_table(
         X = X.tocsr()
         if X.shape[1] > _INT_MAX:
             raise ValueError(f"X has {X.shape[1]} columns, over the limit {_INT_MAX}")
+        # The engine trusts the indices: one out of range would read foreign memory.
+        X.check_format(full_check=True)
         inputs = (
             np.empty((0, X.shape[1]), dtype=dtype),
             np.ascontiguousarray(X.data, dtype=dtype),
@@ -136,11 +138,13 @@ def parameter_views(
     topology: Topology, theta: Array
 ) -> tuple[list[Array], list[Array]]:
     """Weights and biases as views of theta; a layer without bias has zeros."""
-    coefs, intercepts = topology.views(theta)
-    for j, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
+    coefs, biases = topology.views(theta)
+    intercepts: list[Array] = []
+    for W, b in zip(coefs, biases, strict=True):
         if b is None:
-            intercepts[j] = np.zeros(W.shape[1], dtype=theta.dtype)
-            intercepts[j].flags.writeable = False
+            b = np.zeros(W.shape[1], dtype=theta.dtype)
+            b.flags.writeable = False
+        intercepts.append(b)
     return coefs, intercepts
 
 
@@ -154,10 +158,11 @@ def flatten(
     theta = np.empty(topology.n_parameters, dtype=dtype)
     weights, biases = topology.views(theta)
     for name, given in ("coefs_", coefs), ("intercepts_", intercepts):
-        if len(given) != topology.n_layers:
+        if not np.iterable(given) or len(given) != topology.n_layers:
+            got = len(given) if np.iterable(given) else repr(given)
             raise ValueError(
                 f"{name} must have one array for each of the {topology.n_layers} "
-                f"layers. Got {len(given)}."
+                f"layers. Got {got}."
             )
     for j, (W, b) in enumerate(zip(weights, biases, strict=True)):
         _assign(f"coefs_[{j}]", W, coefs[j])
@@ -181,7 +186,10 @@ def _assign(name: str, target: Array, given: Any) -> None:
             f"{name} must be a numeric array of shape {target.shape}. "
             f"Got shape {array.shape} and dtype {array.dtype}."
         )
-    target[...] = array
+    with np.errstate(over="ignore"):
+        target[...] = array
+    if not np.isfinite(target).all():
+        raise ValueError(f"{name} must be finite in {target.dtype}.")
 
 
 def block_rows(topology: Topology, itemsize: int, sparse: bool) -> int:
@@ -400,6 +408,17 @@ class Network:
         self._theta = flatten(self._topology, coefs, intercepts, self.dtype)
         self._read()
 
+    def __getstate__(self) -> dict[str, Any]:
+        self._parameters()
+        views = ("_coefs", "_intercepts", "_known")
+        return {k: v for k, v in self.__dict__.items() if k not in views}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # A copy of its own, and views of that: copy.copy shares the array.
+        self._theta = self._theta.copy()
+        self._read()
+
     def _read(self) -> None:
         self._coefs, self._intercepts = parameter_views(self._topology, self._theta)
         self._known = (*self._coefs, *self._intercepts)
@@ -440,7 +459,7 @@ class Network:
         if not return_layers:
             table = make_table(X, dtype=self.dtype)
             return predict(self._topology, theta, table)
-        A = X.toarray() if sp.issparse(X) else X
+        A = _numeric("X", X.toarray() if sp.issparse(X) else X, self.dtype)
         coefs, intercepts = self._topology.views(theta)
         none = np.empty(0, dtype=self.dtype)
         layers = Layers([], [])
@@ -516,6 +535,8 @@ class Network:
     def _checked_X(self, X: Any) -> Any:
         if not sp.issparse(X):
             X = _numeric("X", X, self.dtype)
+        elif X.dtype.kind not in "fiub":
+            raise ValueError(f"X must be numeric. Got dtype {X.dtype}.")
         if X.ndim != 2 or X.shape[1] != self._topology.sizes[0]:
             raise ValueError(
                 f"X must have shape (n, {self._topology.sizes[0]}). Got {X.shape}."
@@ -545,9 +566,10 @@ class Network:
                     f"sample_weight must have shape {(n,)}. Got {sample_weight.shape}."
                 )
             denominator = float(sample_weight.sum(dtype=np.float64))
-            if np.any(sample_weight < 0) or not denominator > 0:
+            if np.any(sample_weight < 0) or not 0 < denominator < np.inf:
                 raise ValueError(
-                    "sample_weight must hold no negative number and one above zero."
+                    "sample_weight must hold finite numbers, none negative and one "
+                    "above zero."
                 )
         table = make_table(
             X, Y=Y, labels=labels, sample_weight=sample_weight, dtype=self.dtype
@@ -556,10 +578,22 @@ class Network:
 
 
 def _numeric(name: str, value: Any, dtype: npt.DTypeLike) -> Array:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not an array: {error}") from None
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} must be numeric. Got dtype {array.dtype}.")
-    return np.ascontiguousarray(array, dtype=dtype)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must be an array. Got the number {value!r}.")
+    # An overflow in the cast would turn finite input into wrong output.
+    with np.errstate(over="raise"):
+        try:
+            return np.ascontiguousarray(array, dtype=dtype)
+        except FloatingPointError:
+            raise ValueError(
+                f"{name} has a number that is too large for {np.dtype(dtype)}."
+            ) from None
 
 
 def _labels(Y: Any, n: int, q: int) -> Array:
@@ -608,12 +642,14 @@ def _check_pair(loss: str, output_activation: str) -> None:
 def _checked_sizes(layer_sizes: Sequence[int]) -> list[int]:
     sizes = list(layer_sizes) if np.iterable(layer_sizes) else [layer_sizes]
     if len(sizes) < 2 or not all(
-        isinstance(size, Integral) and not isinstance(size, bool) and size >= 1
+        isinstance(size, Integral)
+        and not isinstance(size, bool)
+        and 1 <= size <= _INT_MAX
         for size in sizes
     ):
         raise ValueError(
-            "layer_sizes must hold two or more integers of at least 1: columns of X, "
-            f"hidden layers, outputs. Got {layer_sizes!r}."
+            f"layer_sizes must hold two or more integers from 1 to {_INT_MAX}: columns "
+            f"of X, hidden layers, outputs. Got {layer_sizes!r}."
         )
     return [int(size) for size in sizes]
 
@@ -622,7 +658,11 @@ def _per_layer(name: str, value: Any, kind: Any, length: int) -> list[Any]:
     """One value per layer, from one for all or a sequence."""
     if isinstance(value, kind):
         return [value] * length
-    if not isinstance(value, Sequence | np.ndarray) or len(value) != length:
+    if (
+        not isinstance(value, Sequence | np.ndarray)
+        or len(value) != length
+        or not all(isinstance(item, kind) for item in value)
+    ):
         raise ValueError(
             f"{name} must be one value or a sequence of {length}. Got {value!r}."
         )
@@ -632,7 +672,7 @@ def _per_layer(name: str, value: Any, kind: Any, length: int) -> list[Any]:
 def _checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     try:
         result = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, SyntaxError):
         result = None
     if result not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64. Got {dtype!r}.")

@@ -104,7 +104,7 @@ MAPPINGS = Constraint(
 def _is_dtype(value: Any) -> bool:
     try:
         return value is not None and np.dtype(value) in (np.float32, np.float64)
-    except TypeError:
+    except (TypeError, SyntaxError):
         return False
 
 

@@ -71,7 +71,8 @@ class History:
             self.best_loss = min(self.best_loss, loss)
         else:
             self.validation_scores.append(score)
-            stalled = score < self.best_validation_score + tol
+            # A score that is not a number is no improvement.
+            stalled = not score >= self.best_validation_score + tol
             best = score > self.best_validation_score
             if best:
                 self.best_validation_score = score
@@ -95,8 +96,11 @@ class Snapshot(NamedTuple):
     """A complete epoch, to go back to."""
 
     theta: Array
-    memory: Array | None
     steps: int
+    #: Moments, order of the rows and random stream, where they outlive the fit.
+    memory: Array | None
+    order: Array | None
+    stream: Any
     history: History
     epochs: int
     scores: int
@@ -159,8 +163,12 @@ def train(
         if last is start:
             raise
         ended = INTERRUPTED
-    _restore(state, last)
-    if problem.validate is not None:
+    # An epoch that was not completed has left its traces.
+    if ended in (INTERRUPTED, DIVERGED):
+        _restore(state, last)
+    if problem.validate is not None and np.isfinite(
+        state.history.best_validation_score
+    ):
         # Parameters of the best epoch, history of all of them.
         _restore_parameters(state, best)
     return ended
@@ -203,7 +211,7 @@ class _Steps:
                 self.label_work,
             )
             seconds = time.perf_counter() - began
-            if seconds < _RUN_SECONDS / 2:
+            if seconds < _RUN_SECONDS / 2 and stop < n:
                 self.batches_per_run *= 2
             elif seconds > _RUN_SECONDS * 2:
                 self.batches_per_run = max(1, self.batches_per_run // 2)
@@ -239,11 +247,13 @@ def _is_finite(theta: Array) -> bool:
 def _snapshot(problem: Problem, state: State, buffer: Array | None = None) -> Snapshot:
     theta = np.empty_like(state.theta) if buffer is None else buffer
     np.copyto(theta, state.theta)
-    history = replace(state.history)
+    history, keeps = replace(state.history), problem.keeps_state
     return Snapshot(
         theta,
-        state.memory.copy() if problem.keeps_state else None,
         state.optimizer.t,
+        state.memory.copy() if keeps else None,
+        state.order.copy() if keeps else None,
+        state.random_state.get_state() if keeps else None,
         history,
         len(history.loss_curve),
         len(history.validation_scores),
@@ -264,6 +274,9 @@ def _restore_parameters(state: State, snapshot: Snapshot) -> None:
 
 def _restore(state: State, snapshot: Snapshot) -> None:
     _restore_parameters(state, snapshot)
+    if snapshot.order is not None:
+        np.copyto(state.order, snapshot.order)
+        state.random_state.set_state(snapshot.stream)
     state.history = snapshot.history
     # The lists are shared with what came later.
     del state.history.loss_curve[snapshot.epochs :]

@@ -124,21 +124,82 @@ def test_a_chunk_may_lack_classes():
     assert model.predict_proba(X).shape == (150, 3)
 
 
+class Watched(BackpropMLPClassifier):
+    """Notes which rows it is given to train on."""
+
+    def _train(self, problem, state):
+        self.seen_ = [*getattr(self, "seen_", []), np.sort(state.order)]
+        return super()._train(problem, state)
+
+
 def test_no_training_row_leaks_into_validation():
-    """The split of a warm fit is that of the first."""
-    seen = []
-
-    class Watched(BackpropMLPClassifier):
-        def _problem(self, topology, table, state, saved, incremental):
-            seen.append(sorted(state.order))
-            return super()._problem(topology, table, state, saved, incremental)
-
+    """The split of a warm fit is that of the first, also through a pickle."""
     model = Watched(warm_start=True, early_stopping=True, max_iter=2, random_state=1)
     model.fit(X, Y).fit(X, Y)
-    model.fit(X, Y)
-    assert len(seen[0]) == 135
-    assert_array_equal(seen[0], seen[1])
-    assert_array_equal(seen[0], seen[2])
+    model = pickle.loads(pickle.dumps(model)).fit(X, Y)
+    assert len(model.seen_[0]) == 135
+    assert_array_equal(model.seen_[0], model.seen_[1])
+    assert_array_equal(model.seen_[0], model.seen_[2])
+
+
+def test_a_saved_order_is_dropped_where_the_rows_are_others():
+    """101 and 100 rows both train on 90; an order of the first has a row too many."""
+    settings = {"warm_start": True, "early_stopping": True, "max_iter": 2}
+    model = Watched(random_state=0, **settings).fit(X[:101], Y[:101])
+    model.fit(X[:100], Y[:100])
+    assert len(model.seen_[0]) == len(model.seen_[1]) == 90
+    assert model.seen_[1].max() < 100
+    # Another y is split otherwise: no row that is held out may train.
+    binary = Watched(random_state=0, **settings)
+    binary.fit(X[:101], Y[:101] > 0).fit(X[:101], Y[100::-1] > 0)
+    again = Watched(random_state=0, **settings).fit(X[:101], Y[100::-1] > 0)
+    assert_array_equal(binary.seen_[1], again.seen_[0])
+
+
+def test_a_failed_call_does_not_move_the_random_stream():
+    model = BackpropMLPClassifier(random_state=0)
+    same = BackpropMLPClassifier(random_state=0)
+    for each in (model, same):
+        each.partial_fit(X, Y, classes=[0, 1, 2])
+    model.set_params(learning_rate_init=1e300, batch_size=10)
+    with pytest.raises(ValueError, match="non-finite"):
+        model.partial_fit(X, Y)
+    model.set_params(learning_rate_init=0.001, batch_size="auto")
+    assert_same_model(model.partial_fit(X, Y), same.partial_fit(X, Y))
+
+
+def test_an_interrupted_warm_fit_goes_on_from_the_epoch_it_kept():
+    class Interrupted(BackpropMLPClassifier):
+        def _train(self, problem, state):
+            calls = []
+            stream = np.random.RandomState()
+            stream.set_state(state.random_state.get_state())
+
+            class Stream:
+                """A stream whose fourth shuffle is cut short."""
+
+                get_state, set_state = stream.get_state, stream.set_state
+
+                def shuffle(self, order):
+                    stream.shuffle(order)
+                    calls.append(1)
+                    if len(calls) == 4:
+                        raise KeyboardInterrupt
+
+            state.random_state = Stream()
+            try:
+                return super()._train(problem, state)
+            finally:
+                state.random_state = stream
+
+    model = Interrupted(warm_start=True, max_iter=10, **SETTINGS)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, Y)
+    assert model.n_iter_ == 3
+    model.__class__ = BackpropMLPClassifier
+    model.set_params(max_iter=4).fit(X, Y)
+    whole = BackpropMLPClassifier(max_iter=7, **SETTINGS).fit(X, Y)
+    assert_same_model(model, whole)
 
 
 def test_the_best_epoch_restores_its_moments():

@@ -1,5 +1,6 @@
 """docs/derivations.md holds: its formulas, its slips, its code and its tags."""
 
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -168,7 +169,7 @@ def column_network(
     rng: np.random.Generator, sizes: list[int]
 ) -> tuple[list[Array], list[Array], Callable[[int, Array], float], Array]:
     """W_i, z_i, the loss with W_i replaced, and dL/dz_{N+1}; indices start at 0."""
-    W = [rng.normal(size=(q, p)) for p, q in zip(sizes, sizes[1:], strict=False)]
+    W = [rng.normal(size=(q, p)) for p, q in itertools.pairwise(sizes)]
     b = [rng.normal(size=q) for q in sizes[1:]]
     x, y = rng.normal(size=sizes[0]), rng.normal(size=sizes[-1])
 
@@ -508,12 +509,12 @@ def is_smooth(loss: str, activations: list[str], Zs: list[Array], A: Array) -> b
 def draw_problem(loss: str, output: str, hidden: list[str]) -> tuple:
     """Coefs, intercepts (one layer without), activations, X, Y and weights."""
     rng = np.random.default_rng(7)
-    sizes = [3, 4, 5, 2][: len(hidden) + 1] + [3]
+    sizes = [*[3, 4, 5, 2][: len(hidden) + 1], 3]
     activations = [*hidden, output]
     Y = targets(loss, 6, 3, rng)
     for _ in range(10_000):
         X, w = rng.normal(size=(6, 3)), rng.uniform(0.2, 3, 6)
-        shapes = list(zip(sizes, sizes[1:], strict=False))
+        shapes = list(itertools.pairwise(sizes))
         coefs = [rng.normal(size=s) * 0.8 for s in shapes]
         intercepts = [rng.normal(size=q) * 0.5 for _, q in shapes]
         if len(hidden) > 1:

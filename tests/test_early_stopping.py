@@ -6,6 +6,7 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -132,3 +133,23 @@ def test_validation_data_through_a_pipeline():
         scaler.transform(TRAIN), Y_TRAIN, X_val=scaler.transform(VAL), y_val=Y_VAL
     )
     assert pipeline[-1].validation_scores_ == alone.validation_scores_
+
+
+def test_scores_that_are_no_numbers():
+    """They are no improvement, and the last epoch is kept, with a warning."""
+    model = BackpropMLPClassifier(
+        **SETTINGS | {"scoring": lambda *_: np.nan, "n_iter_no_change": 3}
+    )
+    with pytest.warns(ConvergenceWarning, match="No validation score was a finite"):
+        model.fit(TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL)
+    assert model.n_iter_ == 4
+    plain = BackpropMLPClassifier(**SETTINGS | {"early_stopping": False, "max_iter": 4})
+    assert_array_equal(plain.fit(TRAIN, Y_TRAIN).coefs_[0], model.coefs_[0])
+
+
+def test_class_weights_weigh_the_validation_score():
+    model = BackpropMLPClassifier(class_weight={0: 5.0, 1: 1.0, 2: 0.0}, **SETTINGS)
+    model.fit(TRAIN, Y_TRAIN, X_val=VAL, y_val=Y_VAL)
+    w = np.array([5.0, 1.0, 0.0])[Y_VAL]
+    assert_allclose(model.score(VAL, Y_VAL, w), model.best_validation_score_)
+    assert model.best_validation_score_ != model.score(VAL, Y_VAL)

@@ -293,3 +293,14 @@ def test_memory_of_fit_is_that_of_its_promise(cls):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * 200_000 * (3 if cls is BackpropMLPClassifier else 1) + 9e6
+
+
+@pytest.mark.parametrize("index", [2**30, 6, -1])
+def test_indices_out_of_range_are_refused(index):
+    """The engine trusts indices: these would read, and write, foreign memory."""
+    data = sp.csr_array(X)
+    model = fitted(data)
+    data.indices[3] = index
+    for call in (lambda: fitted(data), lambda: model.predict(data)):
+        with pytest.raises(ValueError, match="ind"):
+            call()

@@ -96,7 +96,7 @@ def assert_same_gradients(got: Any, want: Any, rtol: float = 0) -> None:
         ("bias", ["yes", "no"]),
         ("dtype", np.float16),
         ("dtype", np.int64),
-        ("dtype", np.longdouble),
+        ("dtype", np.complex128),
         ("dtype", ">f8"),
         ("dtype", "single precision"),
         ("dtype", object()),
@@ -295,7 +295,7 @@ def test_wrong_element_is_refused_where_it_is_used(
 
 def test_list_of_another_length_is_refused(net: Network, X: Array) -> None:
     net.coefs_.append(np.ones((2, 2)))
-    with pytest.raises(ValueError, match="coefs_ must have .* Got 3"):
+    with pytest.raises(ValueError, match=r"coefs_ must have .* Got 3"):
         net.forward(X)
 
 
@@ -615,9 +615,9 @@ def test_wrong_Y(
     [
         (np.ones(5), r"sample_weight must have shape \(6,\). Got \(5,\)"),
         (np.ones((6, 1)), r"sample_weight must have shape \(6,\). Got \(6, 1\)"),
-        (2.0, r"sample_weight must have shape \(6,\). Got \(\)"),
+        (2.0, r"sample_weight must be an array\. Got the number 2\.0"),
         (["a"] * 6, "sample_weight must be numeric"),
-        ([1, 1, 1, 1, 1, -1], "sample_weight must hold no negative"),
+        ([1, 1, 1, 1, 1, -1], "sample_weight must hold finite numbers, none negative"),
         (np.zeros(6), "sample_weight must hold .* one above zero"),
         ([1, 1, 1, 1, 1, np.nan], "sample_weight must hold"),
         ([1, 1, 1, 1, 1, np.inf], "sample_weight must"),

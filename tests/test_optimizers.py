@@ -661,3 +661,23 @@ def test_optimizer_resumes_after_a_round_trip() -> None:
 @pytest.mark.parametrize(("kind", "slots"), [("SGD", 1), ("ADAM", 2), ("ADAMW", 2)])
 def test_slots(kind: str, slots: int) -> None:
     assert n_slots(Solver[kind]) == slots
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (([1, 1], [99], [True], 0), "99 is not an Activation"),
+        (([1, 1], [0], [True], 42), "42 is not a Loss"),
+        (([1, 1], [65], [True], 0), "softmax and categorical"),
+        (([1, 1], [0], [True], 2), "softmax and categorical"),
+        (([1, 1, 1], [64, 0], [True, True], 0), "output layer only"),
+    ],
+)
+def test_topology_refuses_kinds_without_a_branch(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        Topology(*arguments)
+
+
+def test_optimizer_refuses_kinds_without_a_branch():
+    with pytest.raises(ValueError, match="7 is not a Solver"):
+        Optimizer(7, 0.1)

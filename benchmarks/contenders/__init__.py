@@ -7,6 +7,7 @@ precision is that of X. Two classes are one output with a sigmoid, as in
 scikit-learn; more are a softmax; hidden layers are ReLU; there is no penalty.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ def initial_parameters(X: np.ndarray, y: np.ndarray, setup: Setup) -> list[np.nd
     classes = int(y.max()) + 1
     sizes = (X.shape[1], *setup.hidden, 1 if classes == 2 else classes)
     parameters: list[np.ndarray] = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         bound = np.sqrt(6.0 / (fan_in + fan_out))
         for shape in ((fan_in, fan_out), (fan_out,)):
             parameters.append(rng.uniform(-bound, bound, shape).astype(X.dtype))

@@ -56,9 +56,9 @@ cdef inline void times_derivative(
     elif kind == Activation.TANH:
         for i in range(delta.shape[0]):
             delta[i] = delta[i] * (1 - A[i] * A[i])
-    elif kind == Activation.EXP:
+    elif kind == Activation.EXP:  # 0 of a row without weight stays 0 at infinity
         for i in range(delta.shape[0]):
-            delta[i] = delta[i] * A[i]
+            delta[i] = 0 if delta[i] == 0 else delta[i] * A[i]
 
 
 cdef inline void softmax(real[::1] Z, real[::1] A, Py_ssize_t q) noexcept nogil:

@@ -276,7 +276,7 @@ def predict(
     """out = A_J of the rows from start to stop, row-major, or Z_J without the link."""
     cdef Py_ssize_t n = stop - start, J = t.n_layers, q = t.size[J]
     cdef real[::1] Z_J
-    _check_table(t, theta, X, indptr, rows, start, stop, work)
+    _check_table(t, theta, X, indptr, rows, start, stop, stop - start, work)
     if out.shape[0] != n * q:
         raise ValueError(f"out must have {n * q} elements")
     if n == 0:
@@ -316,7 +316,7 @@ def loss_and_grad(
     """
     cdef Py_ssize_t n = stop - start
     cdef double value
-    _check_table(t, theta, X, indptr, rows, start, stop, work)
+    _check_table(t, theta, X, indptr, rows, start, stop, stop - start, work)
     _check_targets(t, X, indptr, Y, labels, sample_weight, label_work, n)
     if grad.shape[0] not in (0, t.n_parameters):
         raise ValueError(f"grad must have length {t.n_parameters}")
@@ -382,8 +382,7 @@ def train_run(
     if batch_size < 1:
         raise ValueError("batch_size must be at least 1")
     n = min(batch_size, stop - start)
-    _check_table(t, theta, X, indptr, rows, start, start + n, work)
-    _check_table(t, theta, X, indptr, rows, stop - n, stop, work)
+    _check_table(t, theta, X, indptr, rows, start, stop, n, work)
     _check_targets(t, X, indptr, Y, labels, sample_weight, label_work, n)
     if grad.shape[0] != t.n_parameters:
         raise ValueError(f"grad must have length {t.n_parameters}")
@@ -413,18 +412,21 @@ cdef int _check_table(
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
     Py_ssize_t stop,
+    Py_ssize_t n,
     real[::1] work,
 ) except -1:
-    cdef Py_ssize_t j, n = stop - start
-    cdef Py_ssize_t total = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
-    if rows.shape[0] > 0:
-        total = rows.shape[0]
+    cdef Py_ssize_t j
+    cdef Py_ssize_t given = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
+    cdef Py_ssize_t total = rows.shape[0] if rows.shape[0] > 0 else given
     if theta.shape[0] != t.n_parameters:
         raise ValueError(f"theta must have length {t.n_parameters}")
     if indptr.shape[0] == 0 and X.shape[1] != t.size[0]:
         raise ValueError(f"X must have {t.size[0]} columns")
     if not 0 <= start <= stop <= total:
         raise ValueError(f"rows from {start} to {stop} are not within {total} rows")
+    for j in range(start, stop if rows.shape[0] > 0 else start):
+        if not 0 <= rows[j] < given:
+            raise ValueError(f"row {rows[j]} is not one of {given} rows")
     if n > INT_MAX:
         raise ValueError(f"a block of {n} rows is over BLAS's limit of {INT_MAX}")
     for j in range(t.n_layers + 1):

@@ -21,6 +21,8 @@ cdef class Optimizer:
         double weight_decay=0.0,
         long long t=0,
     ):
+        if kind not in set(Solver):
+            raise ValueError(f"{kind} is not a Solver")
         self.kind = kind
         self.learning_rate = learning_rate
         self.momentum = momentum

@@ -5,6 +5,10 @@ import numpy as np
 from .activations cimport Activation
 from .losses cimport canonical_output
 
+# The enumerations as Python objects; the cimported ones are C's.
+from .activations import Activation as _Activation
+from .losses import Loss as _Loss
+
 
 cdef class Topology:
     """Sizes, activations, biases and loss of a network; offsets into theta.
@@ -41,6 +45,7 @@ cdef class Topology:
         # Identity is canonical too, but there A_J is Z_J already.
         self.from_z = output == canonical_output(loss) and output != Activation.IDENTITY
         self.widest = 0
+        _check_kinds(self.activations, loss)
         for j in range(self.n_layers):
             if self.size[j] < 1 or self.size[j + 1] < 1:
                 raise ValueError("every size must be at least 1")
@@ -78,3 +83,19 @@ cdef class Topology:
             at = self.biases_at[j]
             intercepts.append(theta[at : at + q] if self.biased[j] else None)
         return weights, intercepts
+
+
+def _check_kinds(kinds, loss):
+    """Refuse what has no branch in the mathematics."""
+    if loss not in set(_Loss):
+        raise ValueError(f"{loss} is not a Loss")
+    for kind in kinds:
+        if kind not in set(_Activation):
+            raise ValueError(f"{kind} is not an Activation")
+    # Unpacked, since wraparound=False makes kinds[-1] read foreign memory.
+    *hidden, output = kinds
+    if any(kind >= 64 for kind in hidden):
+        raise ValueError("exp and softmax are for the output layer only")
+    softmax = output == _Activation.SOFTMAX
+    if softmax != (loss == _Loss.CATEGORICAL_CROSS_ENTROPY):
+        raise ValueError("softmax and categorical cross-entropy go together only")
