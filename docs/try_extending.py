@@ -29,7 +29,7 @@ ROOT = HERE.parent.parent
 PAGE = HERE.parent / "extending.md"
 NAME = "leaky_relu"
 #: Test files whose cases follow from the diff blocks alone.
-SUITE = ("test_derivations.py",)
+SUITE = ("test_derivations.py", "test_gradients.py")
 
 
 @dataclass(frozen=True)

@@ -9,33 +9,27 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _parameters as allow
-from ._network import (
-    HIDDEN_ACTIVATIONS,
+from ._early_stopping import Split, split_rows, validator
+from ._inputs import Targets, as_column, checked_weights, table_of
+from ._layers import (
     Array,
-    Table,
     flatten,
     initialize,
-    make_table,
     make_topology,
     parameter_views,
-    predict,
-    predict_rows,
-    value_and_gradient,
 )
-from ._schedules import SCHEDULES, Schedule
+from ._schedules import Schedule
+from ._table import Table, predict_rows
 from ._training import (
     DIVERGED,
     EXHAUSTED,
@@ -51,83 +45,13 @@ from .core.activations import Activation
 from .core.optimizers import Optimizer, Solver, n_slots
 from .core.topology import Topology
 
-_STOCHASTIC = tuple(kind.name.lower() for kind in Solver)
 _FLOATS = (np.float64, np.float32)
-_STOCHASTIC_ATTRIBUTES = (
+_CURVES = (
     "loss_curve_",
     "best_loss_",
     "validation_scores_",
     "best_validation_score_",
 )
-
-_RULES: dict[str, tuple[allow.Constraint, ...]] = {
-    "hidden_layer_sizes": (
-        allow.sequence_of(allow.INTEGER),
-        allow.interval(allow.Integral, 1, None, "left"),
-    ),
-    "activation": (
-        allow.one_of(*HIDDEN_ACTIVATIONS),
-        allow.sequence_of(allow.one_of(*HIDDEN_ACTIVATIONS)),
-    ),
-    "solver": (allow.one_of("lbfgs", *_STOCHASTIC),),
-    "alpha": (allow.interval(allow.Real, 0, None, "left"),),
-    "batch_size": (
-        allow.one_of("auto"),
-        allow.interval(allow.Integral, 1, None, "left"),
-    ),
-    "learning_rate": (allow.one_of(*SCHEDULES),),
-    "learning_rate_init": (allow.interval(allow.Real, 0, None, "neither"),),
-    "power_t": (allow.interval(allow.Real, 0, None, "left"),),
-    "max_iter": (allow.interval(allow.Integral, 1, None, "left"),),
-    "shuffle": (allow.BOOLEAN,),
-    "random_state": (allow.RANDOM_STATE,),
-    "tol": (allow.interval(allow.Real, 0, None, "left"),),
-    "verbose": (allow.VERBOSE,),
-    "warm_start": (allow.BOOLEAN,),
-    "momentum": (allow.interval(allow.Real, 0, 1, "both"),),
-    "nesterovs_momentum": (allow.BOOLEAN,),
-    "early_stopping": (allow.BOOLEAN,),
-    "validation_fraction": (allow.interval(allow.Real, 0, 1, "left"),),
-    "beta_1": (allow.interval(allow.Real, 0, 1, "left"),),
-    "beta_2": (allow.interval(allow.Real, 0, 1, "left"),),
-    "epsilon": (allow.interval(allow.Real, 0, None, "neither"),),
-    "n_iter_no_change": (
-        allow.interval(allow.Integral, 1, None, "left"),
-        allow.INFINITY,
-    ),
-    "max_fun": (allow.interval(allow.Integral, 1, None, "left"),),
-    "weight_decay": (allow.interval(allow.Real, 0, None, "left"),),
-    "scoring": (
-        allow.NONE,
-        allow.one_of("loss", *get_scorer_names()),
-        allow.CALLABLE,
-    ),
-    "dtype": (allow.NONE, allow.DTYPE),
-}
-
-
-@dataclass(frozen=True)
-class Targets:
-    """y as the engine reads it, and what it says about the network."""
-
-    Y: Array | None
-    labels: Array | None
-    loss: str
-    output_activation: str
-    n_outputs: int
-    #: Labels of one binary or a single column, for a stratified validation split.
-    stratify: Array | None
-
-
-class Split(NamedTuple):
-    """Which rows train, and what validates."""
-
-    train: Array
-    held_out: Array | None
-    #: The state of the random stream that drew the split.
-    drawn: tuple[Any, ...] | None
-    #: X_val, y_val and sample_weight_val, where they were given.
-    given: tuple[Any, Any, Any] | None
 
 
 class _Diverged(Exception):
@@ -137,7 +61,7 @@ class _Diverged(Exception):
 class BaseBackpropMLP(BaseEstimator):
     """Shared by classifier and regressor; not for use itself."""
 
-    _rules = _RULES
+    _rules = allow.COMMON_RULES
 
     def __init__(
         self,
@@ -268,11 +192,11 @@ class BaseBackpropMLP(BaseEstimator):
         if not first:
             dtype = self.coefs_[0].dtype
         X, y = self._validated(X, y, dtype=dtype, reset=first)
-        y = _column(y)
+        y = as_column(y)
         self._learn_targets(y, first=first, incremental=incremental, classes=classes)
         targets = self._targets(y, X.dtype)
-        weights = self._weights(y, _checked_weights("sample_weight", sample_weight, X))
-        table = _table(X, targets, weights)
+        weights = self._weights(y, checked_weights("sample_weight", sample_weight, X))
+        table = table_of(X, targets, weights)
         topology, names = self._plan(X.shape[1], targets)
 
         saved: dict[str, Any] = {}
@@ -286,12 +210,12 @@ class BaseBackpropMLP(BaseEstimator):
             theta = initialize(topology, names, rng, X.dtype)
         else:
             theta = self._parameters(topology).copy()
-        split = self._split(table.n_rows, targets, rng, saved, validation)
+        split = split_rows(self, table.n_rows, targets, rng, saved, validation)
         history = History() if first else self._past()
         state = self._state(theta, rng, split.train, history, saved)
         problem = self._problem(topology, table, state, saved, incremental)
         if self.early_stopping and self.solver != "lbfgs":
-            score = self._validator(X, y, targets, split, problem)
+            score = validator(self, X, y, targets, split, problem)
             problem = replace(problem, validate=score)
 
         ended, reason = self._train(problem, state)
@@ -356,48 +280,6 @@ class BaseBackpropMLP(BaseEstimator):
                 "warm_start=False."
             )
 
-    def _split(
-        self,
-        n: int,
-        targets: Targets,
-        rng: np.random.RandomState,
-        saved: dict[str, Any],
-        validation: tuple[Any, Any, Any],
-    ) -> Split:
-        """Rows to train on, and rows or data to validate on; by index, never a copy."""
-        X_val, y_val, weight_val = validation
-        rows = np.arange(n)
-        if X_val is not None or y_val is not None or weight_val is not None:
-            if not self.early_stopping:
-                raise ValueError(
-                    "X_val, y_val and sample_weight_val are for early_stopping=True. "
-                    "Got them with early_stopping=False."
-                )
-            if X_val is None or y_val is None:
-                raise ValueError("X_val and y_val must be given together.")
-            return Split(rows, None, None, validation)
-        if not self.early_stopping or self.solver == "lbfgs":
-            return Split(rows, None, None, None)
-        # A warm fit draws the same split again, so that no training row leaks.
-        drawn, source = saved.get("split_state"), rng
-        if drawn is None:
-            drawn = rng.get_state()
-        else:
-            source = np.random.RandomState()
-            source.set_state(drawn)
-        rows, held_out = train_test_split(
-            rows,
-            random_state=source,
-            test_size=self.validation_fraction,
-            stratify=targets.stratify,
-        )
-        if len(held_out) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
-        return Split(rows, held_out, drawn, None)
-
     def _past(self) -> History:
         """The history of a fitted estimator, to go on with."""
         return History(
@@ -421,7 +303,7 @@ class BaseBackpropMLP(BaseEstimator):
         saved: dict[str, Any],
     ) -> State:
         """What training changes, with what was saved where it still fits."""
-        stochastic = self.solver in _STOCHASTIC
+        stochastic = self.solver in allow.STOCHASTIC_SOLVERS
         kind = Solver[self.solver.upper()] if stochastic else Solver.SGD
         optimizer = Optimizer(
             kind,
@@ -459,14 +341,15 @@ class BaseBackpropMLP(BaseEstimator):
                 "to be clipped",
                 stacklevel=5,
             )
-        total, count = _weight_sum(table, state.order), float(n)
+        total, count = table.weight_sum(state.order), float(n)
         if incremental:
             # A running mean over all calls, so that chunks weigh what they weigh.
             total += saved.get("weight_sum", 0.0)
             count += saved.get("weight_rows", 0.0)
         if not total > 0:
             raise ValueError(
-                "sample_weight must have a number above zero among the training rows."
+                "The weights of the training rows sum to zero: sample_weight and "
+                "class_weight must leave one above zero."
             )
         schedule = Schedule(
             self.learning_rate if self.solver == "sgd" else "constant",
@@ -531,7 +414,7 @@ class BaseBackpropMLP(BaseEstimator):
         self._incremental = incremental
         self._training_state = {}
         if self.solver == "lbfgs":
-            for name in _STOCHASTIC_ATTRIBUTES:
+            for name in _CURVES:
                 self.__dict__.pop(name, None)
             return
         self.loss_curve_ = history.loss_curve
@@ -556,67 +439,6 @@ class BaseBackpropMLP(BaseEstimator):
             "weight_sum": total,
             "weight_rows": count,
         }
-
-    def _validator(
-        self,
-        X: Any,
-        y: Any,
-        targets: Targets,
-        split: Split,
-        problem: Problem,
-    ) -> Callable[[Array], float]:
-        """The function from parameters to the validation score."""
-        topology, table, rows = problem.topology, problem.table, split.held_out
-        if rows is None:
-            X_val, y_val, weights = self._validated_validation(split.given, X.dtype)
-            targets = self._targets(y_val, X.dtype)
-            weights = self._weights(y_val, weights)
-            table = _table(X_val, targets, weights)
-            rows = np.arange(table.n_rows)
-        else:
-            table = problem.table
-            weights = table.sample_weight[rows] if len(table.sample_weight) else None
-        if self.scoring is None:
-            truth = (targets.Y if targets.labels is None else targets.labels)[rows]
-
-            def score(theta: Array) -> float:
-                outputs = predict(topology, theta, table, rows=rows)
-                if not np.isfinite(outputs).all():
-                    return np.nan
-                return self._default_score(outputs, truth, weights)
-
-        elif self.scoring == "loss":
-            total = _weight_sum(table, rows)
-            if not total > 0:
-                raise ValueError("The weights of the validation rows sum to zero.")
-
-            def score(theta: Array) -> float:
-                return -value_and_gradient(
-                    topology, theta, table, denominator=total, rows=rows
-                )
-
-        else:
-            if split.held_out is not None:
-                X_val, y_val = X[rows], y[rows]
-            scorer = check_scoring(self, scoring=self.scoring)
-            kwargs = {} if weights is None else {"sample_weight": weights}
-            probe = self._probe(targets, topology)
-
-            def score(theta: Array) -> float:
-                probe._set_parameters(topology, theta)
-                return float(scorer(probe, X_val, y_val, **kwargs))
-
-        return score
-
-    def _validated_validation(
-        self, given: tuple[Any, Any, Any], dtype: Any
-    ) -> tuple[Any, Any, Array | None]:
-        """X_val, y_val and sample_weight_val, checked like the training data."""
-        X_val, y_val, weight_val = given
-        X_val, y_val = self._validated(X_val, y_val, dtype=dtype, reset=False)
-        y_val = _column(y_val)
-        self._learn_targets(y_val, first=False, incremental=True, classes=None)
-        return X_val, y_val, _checked_weights("sample_weight_val", weight_val, X_val)
 
     def _probe(self, targets: Targets, topology: Topology) -> Any:
         """An estimator for a scorer to call: ours, as if fitted, on bare arrays."""
@@ -719,7 +541,7 @@ class BaseBackpropMLP(BaseEstimator):
 
 def is_stochastic(estimator: BaseBackpropMLP) -> bool:
     """Whether the solver works on mini-batches, and so can take one more epoch."""
-    if estimator.solver not in _STOCHASTIC:
+    if estimator.solver not in allow.STOCHASTIC_SOLVERS:
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers. "
             f"{estimator.solver} is not stochastic."
@@ -776,13 +598,6 @@ def _messages(
     ]
 
 
-def _column(y: Any) -> Any:
-    """A single column as a vector, with scikit-learn's warning."""
-    if y.ndim == 2 and y.shape[1] == 1:
-        return column_or_1d(y, warn=True)
-    return y
-
-
 def _same_rows(order: Array, rows: Array) -> bool:
     """Whether one holds the other's numbers in another order."""
     if len(order) != len(rows) or order.max() > rows.max():
@@ -794,46 +609,3 @@ def _same_rows(order: Array, rows: Array) -> bool:
 
 def _or(value: Any, default: float) -> float:
     return default if value is None else value
-
-
-def _table(X: Any, targets: Targets, weights: Array | None) -> Table:
-    return make_table(
-        X,
-        Y=targets.Y,
-        labels=targets.labels,
-        sample_weight=weights,
-        dtype=X.dtype,
-    )
-
-
-def _weight_sum(table: Table, rows: Array) -> float:
-    if not len(table.sample_weight):
-        return float(len(rows))
-    if len(rows) == len(table.sample_weight):
-        return float(table.sample_weight.sum(dtype=np.float64))
-    return float(table.sample_weight[rows].sum(dtype=np.float64))
-
-
-def _checked_weights(name: str, weights: Any, X: Any) -> Array | None:
-    """Weights of the rows of X: finite, not negative, not all zero."""
-    if weights is None:
-        return None
-    n = X.shape[0]
-    if np.isscalar(weights):
-        weights = np.full(n, weights)
-    with np.errstate(over="ignore"):
-        weights = check_array(
-            weights, ensure_2d=False, dtype=X.dtype, order="C", input_name=name
-        )
-    if weights.ndim != 1:
-        raise ValueError(
-            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. "
-            f"Expected either a scalar value or a 1D array of length {n}."
-        )
-    if weights.shape != (n,):
-        raise ValueError(f"{name}.shape == {weights.shape}, expected {(n,)}!")
-    if np.any(weights < 0):
-        raise ValueError(f"Negative values in data passed to `{name}`.")
-    if not np.any(weights):
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights

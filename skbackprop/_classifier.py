@@ -15,8 +15,9 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from . import _parameters as allow
-from ._base import BaseBackpropMLP, Targets, is_stochastic
-from ._network import Array
+from ._base import BaseBackpropMLP, is_stochastic
+from ._inputs import Targets
+from ._layers import Array
 
 
 class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
@@ -359,10 +360,9 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         if self.class_weight is None:
             return sample_weight
         weights = compute_sample_weight(self.class_weight, y)
-        if np.any(weights < 0) or not np.any(weights):
+        if np.any(weights < 0):
             raise ValueError(
-                "class_weight must hold no negative number and one above zero. "
-                f"Got {self.class_weight!r}."
+                f"class_weight must hold no negative number. Got {self.class_weight!r}."
             )
         return weights if sample_weight is None else sample_weight * weights
 

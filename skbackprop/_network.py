@@ -1,13 +1,8 @@
-"""Network: names become numbers here, and flat theta becomes layers.
-
-The functions are what the estimators and the training loop share: the table of
-rows as the engine reads it, initial parameters, and the engine's calls in blocks of
-rows, so that memory stays constant and Ctrl-C is answered between two blocks.
-"""
+"""Network: the engine without an estimator, for learners and for tests of formulas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Literal, NamedTuple, overload
 
@@ -15,281 +10,22 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from ._layers import (
+    HIDDEN_ACTIVATIONS,
+    LOSSES,
+    OUTPUT_ACTIVATIONS,
+    Array,
+    flatten,
+    initialize,
+    make_topology,
+    parameter_views,
+)
+from ._table import Table, make_table, predict, value_and_gradient
 from .core import engine
 from .core.activations import Activation
-from .core.losses import Loss, canonical
-from .core.topology import Topology
+from .core.losses import canonical
 
-Array = npt.NDArray[Any]
-
-#: Constructor names of the hidden activations; scikit-learn's "logistic" is sigmoid.
-HIDDEN_ACTIVATIONS: dict[str, Activation] = {
-    kind.name.lower(): kind for kind in Activation if kind < 64
-} | {"logistic": Activation.SIGMOID}
-#: Names of the output activations.
-OUTPUT_ACTIVATIONS: dict[str, Activation] = {
-    kind.name.lower(): kind for kind in Activation
-} | {"logistic": Activation.SIGMOID}
-#: Names of the losses.
-LOSSES: dict[str, Loss] = {kind.name.lower(): kind for kind in Loss}
-
-_BLOCK_BYTES = 1 << 23
 _INT_MAX = 2**31 - 1
-
-
-class Table(NamedTuple):
-    """All rows as the engine reads them: an unused array is empty."""
-
-    X: Array  # (n, p), or (0, p) where X is sparse
-    data: Array
-    indices: Array
-    indptr: Array
-    Y: Array  # (n, q), or (0, q) with labels
-    labels: Array
-    sample_weight: Array
-
-    @property
-    def n_rows(self) -> int:
-        return len(self.indptr) - 1 if self.sparse else len(self.X)
-
-    @property
-    def sparse(self) -> bool:
-        return len(self.indptr) > 0
-
-    @property
-    def inputs(self) -> tuple[Array, Array, Array, Array]:
-        return self[:4]
-
-
-def make_table(
-    X: Any,
-    *,
-    Y: Array | None = None,
-    labels: Array | None = None,
-    sample_weight: Array | None = None,
-    dtype: npt.DTypeLike,
-) -> Table:
-    """Arrange checked arrays for the engine; nothing is copied that fits already."""
-    none = np.empty(0, dtype=dtype)
-    if sp.issparse(X):
-        X = X.tocsr()
-        if X.shape[1] > _INT_MAX:
-            raise ValueError(f"X has {X.shape[1]} columns, over the limit {_INT_MAX}")
-        # The engine trusts the indices: one out of range would read foreign memory.
-        X.check_format(full_check=True)
-        inputs = (
-            np.empty((0, X.shape[1]), dtype=dtype),
-            np.ascontiguousarray(X.data, dtype=dtype),
-            np.ascontiguousarray(X.indices, dtype=np.intc),
-            np.ascontiguousarray(X.indptr, dtype=np.longlong),
-        )
-    else:
-        inputs = (
-            np.ascontiguousarray(X, dtype=dtype),
-            none,
-            np.empty(0, dtype=np.intc),
-            np.empty(0, dtype=np.longlong),
-        )
-    return Table(
-        *inputs,
-        np.ascontiguousarray(np.empty((0, 1)) if Y is None else Y, dtype),
-        np.ascontiguousarray([] if labels is None else labels, np.intc),
-        np.ascontiguousarray([] if sample_weight is None else sample_weight, dtype),
-    )
-
-
-def make_topology(
-    sizes: Sequence[int],
-    activations: Sequence[str],
-    output_activation: str,
-    loss: str,
-    bias: Sequence[bool] | None = None,
-) -> Topology:
-    """Names to numbers; ``activations`` has one name per hidden layer."""
-    kinds = [HIDDEN_ACTIVATIONS[name] for name in activations]
-    kinds.append(OUTPUT_ACTIVATIONS[output_activation])
-    biases = [True] * len(kinds) if bias is None else bias
-    return Topology(sizes, kinds, biases, LOSSES[loss])
-
-
-def initialize(
-    topology: Topology,
-    activations: Sequence[str],
-    random_state: np.random.RandomState,
-    dtype: npt.DTypeLike,
-) -> Array:
-    """Glorot-uniform weights and biases in scikit-learn's order of draws.
-
-    The bound is sqrt(factor / (fan_in + fan_out)) with factor 2 for a sigmoid layer
-    and 6 otherwise (Glorot and Bengio, 2010, eq. 16); the output layer takes the
-    factor of the last hidden one. ``activations`` has one name per layer.
-    """
-    theta = np.empty(topology.n_parameters, dtype=dtype)
-    for W, b, name in zip(*topology.views(theta), activations, strict=True):
-        factor = 2.0 if HIDDEN_ACTIVATIONS[name] == Activation.SIGMOID else 6.0
-        bound = np.sqrt(factor / (W.shape[0] + W.shape[1]))
-        W[...] = random_state.uniform(-bound, bound, W.shape)
-        if b is not None:
-            b[...] = random_state.uniform(-bound, bound, b.shape)
-    return theta
-
-
-def parameter_views(
-    topology: Topology, theta: Array
-) -> tuple[list[Array], list[Array]]:
-    """Weights and biases as views of theta; a layer without bias has zeros."""
-    coefs, biases = topology.views(theta)
-    intercepts: list[Array] = []
-    for W, b in zip(coefs, biases, strict=True):
-        if b is None:
-            b = np.zeros(W.shape[1], dtype=theta.dtype)
-            b.flags.writeable = False
-        intercepts.append(b)
-    return coefs, intercepts
-
-
-def flatten(
-    topology: Topology,
-    coefs: Sequence[Any],
-    intercepts: Sequence[Any],
-    dtype: npt.DTypeLike,
-) -> Array:
-    """Copy layers into one theta, after their shapes have been checked."""
-    theta = np.empty(topology.n_parameters, dtype=dtype)
-    weights, biases = topology.views(theta)
-    for name, given in ("coefs_", coefs), ("intercepts_", intercepts):
-        if not np.iterable(given) or len(given) != topology.n_layers:
-            got = len(given) if np.iterable(given) else repr(given)
-            raise ValueError(
-                f"{name} must have one array for each of the {topology.n_layers} "
-                f"layers. Got {got}."
-            )
-    for j, (W, b) in enumerate(zip(weights, biases, strict=True)):
-        _assign(f"coefs_[{j}]", W, coefs[j])
-        if b is not None:
-            _assign(f"intercepts_[{j}]", b, intercepts[j])
-        elif intercepts[j] is not None and np.any(np.asarray(intercepts[j]) != 0):
-            raise ValueError(
-                f"intercepts_[{j}] belongs to a layer without bias and must be zero "
-                f"or None. Got {intercepts[j]!r}."
-            )
-    return theta
-
-
-def _assign(name: str, target: Array, given: Any) -> None:
-    array = np.asarray(given)
-    # A bias is often written as the (1, fan_out) of the derivations.
-    if target.ndim == 1 and array.shape == (1, len(target)):
-        array = array[0]
-    if array.shape != target.shape or array.dtype.kind not in "fiub":
-        raise ValueError(
-            f"{name} must be a numeric array of shape {target.shape}. "
-            f"Got shape {array.shape} and dtype {array.dtype}."
-        )
-    with np.errstate(over="ignore"):
-        target[...] = array
-    if not np.isfinite(target).all():
-        raise ValueError(f"{name} must be finite in {target.dtype}.")
-
-
-def block_rows(topology: Topology, itemsize: int, sparse: bool) -> int:
-    """Rows per block: the workspace stays near 8 MB, products stay efficient."""
-    per_row = engine.workspace_size(topology, 1, sparse) * itemsize
-    return max(256, min(4096, _BLOCK_BYTES // per_row))
-
-
-def _blocks(n: int, size: int) -> Iterator[tuple[int, int]]:
-    return ((start, min(start + size, n)) for start in range(0, n, size))
-
-
-_IN_ORDER = np.empty(0, dtype=np.intp)
-
-
-def predict(
-    topology: Topology,
-    theta: Array,
-    table: Table,
-    *,
-    rows: Array = _IN_ORDER,
-    link: bool = True,
-) -> Array:
-    """A_J of all rows of the table, or of the given ones; Z_J without the link."""
-    n = len(rows) if len(rows) else table.n_rows
-    q = topology.sizes[-1]
-    out = np.empty((n, q), dtype=theta.dtype)
-    size = min(n, block_rows(topology, theta.itemsize, table.sparse))
-    work = np.empty(engine.workspace_size(topology, size, table.sparse), theta.dtype)
-    flat = out.reshape(-1)
-    for start, stop in _blocks(n, max(size, 1)):
-        block = flat[start * q : stop * q]
-        engine.predict(
-            topology, theta, *table.inputs, rows, start, stop, block, work, link
-        )
-    return out
-
-
-def predict_rows(
-    topology: Topology, theta: Array, X: Any, *, link: bool = True
-) -> Array:
-    """A_J or Z_J of X as the user gave it; a block at a time where it must be cast."""
-    fits = X.dtype == theta.dtype and (sp.issparse(X) or X.flags.c_contiguous)
-    if fits:
-        return predict(topology, theta, make_table(X, dtype=theta.dtype), link=link)
-    out = np.empty((X.shape[0], topology.sizes[-1]), dtype=theta.dtype)
-    size = block_rows(topology, theta.itemsize, sp.issparse(X))
-    for start, stop in _blocks(X.shape[0], size):
-        # An overflow in the cast would turn finite input into wrong output.
-        with np.errstate(over="raise"):
-            try:
-                table = make_table(X[start:stop], dtype=theta.dtype)
-            except FloatingPointError:
-                raise ValueError(
-                    f"X has a number that is too large for the model's {theta.dtype}."
-                ) from None
-        out[start:stop] = predict(topology, theta, table, link=link)
-    return out
-
-
-def value_and_gradient(
-    topology: Topology,
-    theta: Array,
-    table: Table,
-    *,
-    denominator: float,
-    alpha: float = 0.0,
-    rows: Array = _IN_ORDER,
-    grad: Array | None = None,
-    dX: Array | None = None,
-) -> float:
-    """[sum_i w_i l_i + alpha/2 sum_j ||W_j||^2] / denominator; grad is filled.  (L0)
-
-    Without ``grad`` the value alone is computed, and ``alpha`` must be 0.
-    """
-    n = len(rows) if len(rows) else table.n_rows
-    none = np.empty(0, dtype=theta.dtype)
-    size = min(n, block_rows(topology, theta.itemsize, table.sparse))
-    work = np.empty(engine.workspace_size(topology, size, table.sparse), theta.dtype)
-    label_work = np.empty(size, dtype=np.intc)
-    value = 0.0
-    if grad is not None:
-        value = engine.l2_and_grad(topology, theta, alpha, denominator, grad)
-    flat = none if dX is None else dX.reshape(-1)
-    p = topology.sizes[0]
-    for start, stop in _blocks(n, max(size, 1)):
-        value += engine.loss_and_grad(
-            topology,
-            theta,
-            *table,
-            rows,
-            start,
-            stop,
-            denominator,
-            none if grad is None else grad,
-            none if dX is None else flat[start * p : stop * p],
-            work,
-            label_work,
-        )
-    return value
 
 
 class Layers(NamedTuple):

@@ -12,6 +12,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
+
+from ._layers import HIDDEN_ACTIVATIONS
+from ._schedules import SCHEDULES
+from .core.optimizers import Solver
 
 
 class InvalidParameterError(ValueError, TypeError):
@@ -124,3 +129,53 @@ def check_parameters(
                 f"The {name!r} parameter of {owner} must be {allowed}. "
                 f"Got {value!r} instead."
             )
+
+
+#: Solvers that work on mini-batches.
+STOCHASTIC_SOLVERS = tuple(kind.name.lower() for kind in Solver)
+
+#: The parameters that both estimators have.
+COMMON_RULES: dict[str, tuple[Constraint, ...]] = {
+    "hidden_layer_sizes": (
+        sequence_of(INTEGER),
+        interval(Integral, 1, None, "left"),
+    ),
+    "activation": (
+        one_of(*HIDDEN_ACTIVATIONS),
+        sequence_of(one_of(*HIDDEN_ACTIVATIONS)),
+    ),
+    "solver": (one_of("lbfgs", *STOCHASTIC_SOLVERS),),
+    "alpha": (interval(Real, 0, None, "left"),),
+    "batch_size": (
+        one_of("auto"),
+        interval(Integral, 1, None, "left"),
+    ),
+    "learning_rate": (one_of(*SCHEDULES),),
+    "learning_rate_init": (interval(Real, 0, None, "neither"),),
+    "power_t": (interval(Real, 0, None, "left"),),
+    "max_iter": (interval(Integral, 1, None, "left"),),
+    "shuffle": (BOOLEAN,),
+    "random_state": (RANDOM_STATE,),
+    "tol": (interval(Real, 0, None, "left"),),
+    "verbose": (VERBOSE,),
+    "warm_start": (BOOLEAN,),
+    "momentum": (interval(Real, 0, 1, "both"),),
+    "nesterovs_momentum": (BOOLEAN,),
+    "early_stopping": (BOOLEAN,),
+    "validation_fraction": (interval(Real, 0, 1, "left"),),
+    "beta_1": (interval(Real, 0, 1, "left"),),
+    "beta_2": (interval(Real, 0, 1, "left"),),
+    "epsilon": (interval(Real, 0, None, "neither"),),
+    "n_iter_no_change": (
+        interval(Integral, 1, None, "left"),
+        INFINITY,
+    ),
+    "max_fun": (interval(Integral, 1, None, "left"),),
+    "weight_decay": (interval(Real, 0, None, "left"),),
+    "scoring": (
+        NONE,
+        one_of("loss", *get_scorer_names()),
+        CALLABLE,
+    ),
+    "dtype": (NONE, DTYPE),
+}

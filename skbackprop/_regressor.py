@@ -10,8 +10,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from . import _parameters as allow
-from ._base import BaseBackpropMLP, Targets, is_stochastic
-from ._network import Array
+from ._base import BaseBackpropMLP, is_stochastic
+from ._inputs import Targets
+from ._layers import Array
 
 
 class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.optimize
 
-from ._network import Array, Table, value_and_gradient
+from ._layers import Array
 from ._schedules import Schedule
+from ._table import Table, value_and_gradient
 from .core import engine
 from .core.optimizers import Optimizer
 from .core.topology import Topology

@@ -26,37 +26,58 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"__init__"},
     "__init__": {"_classifier", "_regressor", "_network", "_version"},
     # estimators
-    "_classifier": {"_base", "_parameters", "_network"},
-    "_regressor": {"_base", "_parameters", "_network"},
+    "_classifier": {"_base", "_inputs", "_layers", "_parameters"},
+    "_regressor": {"_base", "_inputs", "_layers", "_parameters"},
     "_base": {
+        "_early_stopping",
+        "_inputs",
         "_parameters",
         "_training",
         "_schedules",
-        "_network",
+        "_table",
+        "_layers",
         "_version",
         # Enumerations and the numbers of state, but never the engine.
         "core.activations",
-        "core.losses",
         "core.optimizers",
         "core.topology",
     },
-    "_parameters": set(),
+    "_early_stopping": {"_inputs", "_training", "_table", "_layers"},
+    "_inputs": {"_table", "_layers"},
+    "_parameters": {"_schedules", "_layers", "core.optimizers"},
     # training
     "_training": {
         "_schedules",
-        "_network",
+        "_table",
+        "_layers",
         "core.engine",
         "core.optimizers",
         "core.topology",
     },
     "_schedules": set(),
     # network
-    "_network": {"core.engine", "core.activations", "core.losses", "core.topology"},
+    "_network": {
+        "_table",
+        "_layers",
+        "core.engine",
+        "core.activations",
+        "core.losses",
+    },
+    "_table": {"_layers", "core.engine", "core.topology"},
+    "_layers": {"core.activations", "core.losses", "core.topology"},
     # anybody's
     "_version": set(),
     "core": {"core.engine"},
 }
-WITHOUT_SKLEARN = {"_training", "_schedules", "_network", "_version", "core"}
+WITHOUT_SKLEARN = {
+    "_training",
+    "_schedules",
+    "_network",
+    "_table",
+    "_layers",
+    "_version",
+    "core",
+}
 
 # Files of the core, from the top down: what each may cimport or import from which.
 # A name of None stands for any name.

@@ -411,6 +411,7 @@ def test_bad_regression_targets(capsys, write, rows, expected):
 @pytest.mark.parametrize(
     ("content", "name"),
     [(b"x,y\n1,a\n", "plain.csv.gz"), (gzip.compress(b"x,y\n1,a\n")[:-9], "cut.gz")],
+    ids=["not gzip", "cut off"],  # a gzip header holds the time
 )
 def test_damaged_gzip(capsys, write, content, name):
     line = refuse(capsys, "train", write(content, name), "--target", "y")

@@ -1,5 +1,7 @@
 """Early stopping: own validation data, scorers, and what is restored."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor
+from skbackprop._early_stopping import draw_split
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -108,6 +111,12 @@ def test_string_labels_reach_the_scorer():
             {"X_val": VAL, "y_val": Y_VAL, "sample_weight_val": np.ones(3)},
             "sample_weight_val",
         ),
+        ({"solver": "lbfgs"}, {"X_val": VAL, "y_val": Y_VAL}, "stochastic solver"),
+        (
+            {"class_weight": {0: 1.0, 1: 0.0, 2: 0.0}},
+            {"X_val": VAL[Y_VAL > 0], "y_val": Y_VAL[Y_VAL > 0]},
+            "validation rows sum to zero",
+        ),
         ({"scoring": "nonsense"}, {}, "The 'scoring' parameter"),
         ({"validation_fraction": 0.001}, {}, "validation set is too small"),
     ],
@@ -153,3 +162,34 @@ def test_class_weights_weigh_the_validation_score():
     w = np.array([5.0, 1.0, 0.0])[Y_VAL]
     assert_allclose(model.score(VAL, Y_VAL, w), model.best_validation_score_)
     assert model.best_validation_score_ != model.score(VAL, Y_VAL)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_split_is_scikit_learn_s(seed):
+    """The same rows in the same order, and the stream left at the same place."""
+    rng = np.random.RandomState(seed)
+    n, fraction = rng.randint(4, 400), rng.uniform(0.05, 0.5)
+    for labels in (None, rng.uniform(size=n) < rng.uniform(), np.zeros(n, dtype=bool)):
+        expected = []
+        for draw in (
+            lambda stream, y=labels: train_test_split(
+                np.arange(n), test_size=fraction, stratify=y, random_state=stream
+            ),
+            lambda stream, y=labels: draw_split(n, fraction, y, stream),
+        ):
+            stream = np.random.RandomState(seed)
+            try:
+                drawn = [rows.tolist() for rows in draw(stream)]
+            except ValueError as error:
+                drawn = [str(error)]
+            expected.append([*drawn, stream.randint(1 << 30)])
+        assert expected[0] == expected[1]
+
+
+def test_the_split_needs_little_memory():
+    labels = np.random.RandomState(0).uniform(size=200_000) < 0.4
+    tracemalloc.start()
+    draw_split(200_000, 0.1, labels, np.random.RandomState(0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 24 * 200_000

@@ -12,7 +12,7 @@ from mpmath import mp, mpf
 from numpy.typing import NDArray
 
 from skbackprop import Network
-from skbackprop._network import block_rows
+from skbackprop._table import block_rows
 from skbackprop.core import engine
 from skbackprop.core.activations import Activation
 

@@ -10,7 +10,8 @@ import pytest
 import reference
 from numpy.typing import NDArray
 
-from skbackprop._network import make_table, make_topology
+from skbackprop._layers import make_topology
+from skbackprop._table import make_table
 from skbackprop.core import engine
 from skbackprop.core.activations import Activation
 from skbackprop.core.losses import Loss

@@ -187,8 +187,10 @@ def test_class_weight_of_several_labels():
 
 
 def test_zero_class_weights_are_refused():
-    with pytest.raises(ValueError, match="class_weight must hold"):
+    with pytest.raises(ValueError, match="training rows sum to zero"):
         BackpropMLPClassifier(class_weight={0: 0.0, 1: 0.0}).fit(np.eye(2), [0, 1])
+    with pytest.raises(ValueError, match="class_weight must hold no negative"):
+        BackpropMLPClassifier(class_weight={0: -1.0, 1: 1.0}).fit(np.eye(2), [0, 1])
 
 
 def test_scoring_of_validation_rows_uses_the_sample_weights():

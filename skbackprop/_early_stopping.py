@@ -1,0 +1,180 @@
+"""Early stopping: which rows train, which validate, and the score of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+
+from ._inputs import Targets, as_column, checked_weights, table_of
+from ._layers import Array
+from ._table import predict, value_and_gradient
+from ._training import Problem
+
+
+class Split(NamedTuple):
+    """Which rows train, and what validates."""
+
+    train: Array
+    held_out: Array | None
+    #: The state of the random stream that drew the split.
+    drawn: tuple[Any, ...] | None
+    #: X_val, y_val and sample_weight_val, where they were given.
+    given: tuple[Any, Any, Any] | None
+
+
+def split_rows(
+    estimator: Any,
+    n: int,
+    targets: Targets,
+    rng: np.random.RandomState,
+    saved: dict[str, Any],
+    validation: tuple[Any, Any, Any],
+) -> Split:
+    """Rows to train on, and rows or data to validate on; by index, never a copy."""
+    X_val, y_val, weight_val = validation
+    rows = np.arange(n)
+    if X_val is not None or y_val is not None or weight_val is not None:
+        if not estimator.early_stopping or estimator.solver == "lbfgs":
+            raise ValueError(
+                "X_val, y_val and sample_weight_val are for early_stopping=True with a "
+                f"stochastic solver. Got early_stopping={estimator.early_stopping} "
+                f"and solver={estimator.solver!r}."
+            )
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val must be given together.")
+        return Split(rows, None, None, validation)
+    if not estimator.early_stopping or estimator.solver == "lbfgs":
+        return Split(rows, None, None, None)
+    # A warm fit draws the same split again, so that no training row leaks.
+    drawn, source = saved.get("split_state"), rng
+    if drawn is None:
+        drawn = rng.get_state()
+    else:
+        source = np.random.RandomState()
+        source.set_state(drawn)
+    del rows
+    rows, held_out = draw_split(
+        n, estimator.validation_fraction, targets.stratify, source
+    )
+    if len(held_out) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' "
+            "or the size of your dataset."
+        )
+    return Split(rows, held_out, drawn, None)
+
+
+def draw_split(
+    n: int, fraction: float, labels: Array | None, rng: np.random.RandomState
+) -> tuple[Array, Array]:
+    """Training and held-out rows, as scikit-learn's ``train_test_split`` draws them.
+
+    That goes through lists of 40 bytes per row where it stratifies. Shuffling in
+    place makes the same draws on 4; ``labels`` are of two classes.
+    """
+    counts = np.array([n]) if labels is None else np.bincount(labels, minlength=1)
+    counts = counts[counts > 0]
+    n_test = ceil(fraction * n)
+    least = 1 if labels is None else len(counts)
+    if min(n_test, n - n_test) < least or (labels is not None and counts.min() < 2):
+        # Raises, with the words that scikit-learn has for this case.
+        train_test_split(np.arange(n), test_size=fraction, stratify=labels)
+    kind = np.int32 if n < 2**31 else np.int64
+    if labels is None:
+        order = np.arange(n, dtype=kind)
+        rng.shuffle(order)
+        return order[n_test:].astype(np.intp), order[:n_test].astype(np.intp)
+    train_counts = _shares(counts, n - n_test, rng)
+    test_counts = _shares(counts - train_counts, n_test, rng)
+    train, test = [], []
+    for label, k, m in zip(np.unique(labels), train_counts, test_counts, strict=True):
+        group = np.flatnonzero(labels == label).astype(kind)
+        rng.shuffle(group)
+        train.append(group[:k])
+        test.append(group[k : k + m])
+    rows, held_out = np.concatenate(train), np.concatenate(test)
+    rng.shuffle(rows)
+    rng.shuffle(held_out)
+    return rows.astype(np.intp), held_out.astype(np.intp)
+
+
+def _shares(counts: Array, total: int, rng: np.random.RandomState) -> Array:
+    """Whole numbers near the proportions of counts; ties are drawn, as there."""
+    exact = counts / counts.sum() * total
+    shares = np.floor(exact)
+    missing, rest = int(total - shares.sum()), exact - shares
+    for value in np.unique(rest)[::-1]:
+        if missing == 0:
+            break
+        (tied,) = np.nonzero(rest == value)
+        chosen = rng.choice(tied, size=min(len(tied), missing), replace=False)
+        shares[chosen] += 1
+        missing -= len(chosen)
+    return shares.astype(int)
+
+
+def validator(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    targets: Targets,
+    split: Split,
+    problem: Problem,
+) -> Callable[[Array], float]:
+    """The function from parameters to the validation score."""
+    topology, table, rows = problem.topology, problem.table, split.held_out
+    if rows is None:
+        X_val, y_val, weights = _checked_validation(estimator, split.given, X.dtype)
+        targets = estimator._targets(y_val, X.dtype)
+        weights = estimator._weights(y_val, weights)
+        table = table_of(X_val, targets, weights)
+        rows = np.arange(table.n_rows)
+    else:
+        weights = table.sample_weight[rows] if len(table.sample_weight) else None
+    total = table.weight_sum(rows)
+    if not total > 0:
+        raise ValueError("The weights of the validation rows sum to zero.")
+    if estimator.scoring is None:
+        truth = (targets.Y if targets.labels is None else targets.labels)[rows]
+
+        def score(theta: Array) -> float:
+            outputs = predict(topology, theta, table, rows=rows)
+            if not np.isfinite(outputs).all():
+                return np.nan
+            return estimator._default_score(outputs, truth, weights)
+
+    elif estimator.scoring == "loss":
+
+        def score(theta: Array) -> float:
+            return -value_and_gradient(
+                topology, theta, table, denominator=total, rows=rows
+            )
+
+    else:
+        if split.held_out is not None:
+            X_val, y_val = X[rows], y[rows]
+        scorer = check_scoring(estimator, scoring=estimator.scoring)
+        kwargs = {} if weights is None else {"sample_weight": weights}
+        probe = estimator._probe(targets, topology)
+
+        def score(theta: Array) -> float:
+            probe._set_parameters(topology, theta)
+            return float(scorer(probe, X_val, y_val, **kwargs))
+
+    return score
+
+
+def _checked_validation(
+    estimator: Any, given: tuple[Any, Any, Any], dtype: Any
+) -> tuple[Any, Any, Array | None]:
+    """X_val, y_val and sample_weight_val, checked like the training data."""
+    X_val, y_val, weight_val = given
+    X_val, y_val = estimator._validated(X_val, y_val, dtype=dtype, reset=False)
+    y_val = as_column(y_val)
+    estimator._learn_targets(y_val, first=False, incremental=True, classes=None)
+    return X_val, y_val, checked_weights("sample_weight_val", weight_val, X_val)

@@ -1,0 +1,188 @@
+"""The table of rows as the engine reads it, and the engine's calls in blocks of rows.
+
+In blocks, memory stays constant and Ctrl-C is answered between two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from ._layers import Array
+from .core import engine
+from .core.topology import Topology
+
+_BLOCK_BYTES = 1 << 23
+_INT_MAX = 2**31 - 1
+
+
+class Table(NamedTuple):
+    """All rows as the engine reads them: an unused array is empty."""
+
+    X: Array  # (n, p), or (0, p) where X is sparse
+    data: Array
+    indices: Array
+    indptr: Array
+    Y: Array  # (n, q), or (0, q) with labels
+    labels: Array
+    sample_weight: Array
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.indptr) - 1 if self.sparse else len(self.X)
+
+    @property
+    def sparse(self) -> bool:
+        return len(self.indptr) > 0
+
+    def weight_sum(self, rows: Array) -> float:
+        """The sum of the weights of some rows, each of 1 without weights."""
+        w = self.sample_weight
+        if not len(w):
+            return float(len(rows))
+        return float((w if len(rows) == len(w) else w[rows]).sum(dtype=np.float64))
+
+    @property
+    def inputs(self) -> tuple[Array, Array, Array, Array]:
+        return self[:4]
+
+
+def make_table(
+    X: Any,
+    *,
+    Y: Array | None = None,
+    labels: Array | None = None,
+    sample_weight: Array | None = None,
+    dtype: npt.DTypeLike,
+) -> Table:
+    """Arrange checked arrays for the engine; nothing is copied that fits already."""
+    none = np.empty(0, dtype=dtype)
+    if sp.issparse(X):
+        X = X.tocsr()
+        if X.shape[1] > _INT_MAX:
+            raise ValueError(f"X has {X.shape[1]} columns, over the limit {_INT_MAX}")
+        # The engine trusts the indices: one out of range would read foreign memory.
+        X.check_format(full_check=True)
+        inputs = (
+            np.empty((0, X.shape[1]), dtype=dtype),
+            np.ascontiguousarray(X.data, dtype=dtype),
+            np.ascontiguousarray(X.indices, dtype=np.intc),
+            np.ascontiguousarray(X.indptr, dtype=np.longlong),
+        )
+    else:
+        inputs = (
+            np.ascontiguousarray(X, dtype=dtype),
+            none,
+            np.empty(0, dtype=np.intc),
+            np.empty(0, dtype=np.longlong),
+        )
+    return Table(
+        *inputs,
+        np.ascontiguousarray(np.empty((0, 1)) if Y is None else Y, dtype),
+        np.ascontiguousarray([] if labels is None else labels, np.intc),
+        np.ascontiguousarray([] if sample_weight is None else sample_weight, dtype),
+    )
+
+
+def block_rows(topology: Topology, itemsize: int, sparse: bool) -> int:
+    """Rows per block: the workspace stays near 8 MB, products stay efficient."""
+    per_row = engine.workspace_size(topology, 1, sparse) * itemsize
+    return max(256, min(4096, _BLOCK_BYTES // per_row))
+
+
+def _pieces(n: int, size: int) -> Iterator[tuple[int, int]]:
+    return ((start, min(start + size, n)) for start in range(0, n, size))
+
+
+_IN_ORDER = np.empty(0, dtype=np.intp)
+
+
+def predict(
+    topology: Topology,
+    theta: Array,
+    table: Table,
+    *,
+    rows: Array = _IN_ORDER,
+    link: bool = True,
+) -> Array:
+    """A_J of all rows of the table, or of the given ones; Z_J without the link."""
+    n = len(rows) if len(rows) else table.n_rows
+    q = topology.sizes[-1]
+    out = np.empty((n, q), dtype=theta.dtype)
+    size = min(n, block_rows(topology, theta.itemsize, table.sparse))
+    work = np.empty(engine.workspace_size(topology, size, table.sparse), theta.dtype)
+    flat = out.reshape(-1)
+    for start, stop in _pieces(n, max(size, 1)):
+        block = flat[start * q : stop * q]
+        engine.predict(
+            topology, theta, *table.inputs, rows, start, stop, block, work, link
+        )
+    return out
+
+
+def predict_rows(
+    topology: Topology, theta: Array, X: Any, *, link: bool = True
+) -> Array:
+    """A_J or Z_J of X as the user gave it; a block at a time where it must be cast."""
+    fits = X.dtype == theta.dtype and (sp.issparse(X) or X.flags.c_contiguous)
+    if fits:
+        return predict(topology, theta, make_table(X, dtype=theta.dtype), link=link)
+    out = np.empty((X.shape[0], topology.sizes[-1]), dtype=theta.dtype)
+    size = block_rows(topology, theta.itemsize, sp.issparse(X))
+    for start, stop in _pieces(X.shape[0], size):
+        # An overflow in the cast would turn finite input into wrong output.
+        with np.errstate(over="raise"):
+            try:
+                table = make_table(X[start:stop], dtype=theta.dtype)
+            except FloatingPointError:
+                raise ValueError(
+                    f"X has a number that is too large for the model's {theta.dtype}."
+                ) from None
+        out[start:stop] = predict(topology, theta, table, link=link)
+    return out
+
+
+def value_and_gradient(
+    topology: Topology,
+    theta: Array,
+    table: Table,
+    *,
+    denominator: float,
+    alpha: float = 0.0,
+    rows: Array = _IN_ORDER,
+    grad: Array | None = None,
+    dX: Array | None = None,
+) -> float:
+    """[sum_i w_i l_i + alpha/2 sum_j ||W_j||^2] / denominator; grad is filled.  (L0)
+
+    Without ``grad`` the value alone is computed, and ``alpha`` must be 0.
+    """
+    n = len(rows) if len(rows) else table.n_rows
+    none = np.empty(0, dtype=theta.dtype)
+    size = min(n, block_rows(topology, theta.itemsize, table.sparse))
+    work = np.empty(engine.workspace_size(topology, size, table.sparse), theta.dtype)
+    label_work = np.empty(size, dtype=np.intc)
+    value = 0.0
+    if grad is not None:
+        value = engine.l2_and_grad(topology, theta, alpha, denominator, grad)
+    flat = none if dX is None else dX.reshape(-1)
+    p = topology.sizes[0]
+    for start, stop in _pieces(n, max(size, 1)):
+        value += engine.loss_and_grad(
+            topology,
+            theta,
+            *table,
+            rows,
+            start,
+            stop,
+            denominator,
+            none if grad is None else grad,
+            none if dX is None else flat[start * p : stop * p],
+            work,
+            label_work,
+        )
+    return value
