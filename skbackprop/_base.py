@@ -63,63 +63,6 @@ class BaseBackpropMLP(BaseEstimator):
 
     _rules = allow.COMMON_RULES
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any,
-        activation: Any,
-        *,
-        solver: Any,
-        alpha: Any,
-        batch_size: Any,
-        learning_rate: Any,
-        learning_rate_init: Any,
-        power_t: Any,
-        max_iter: Any,
-        shuffle: Any,
-        random_state: Any,
-        tol: Any,
-        verbose: Any,
-        warm_start: Any,
-        momentum: Any,
-        nesterovs_momentum: Any,
-        early_stopping: Any,
-        validation_fraction: Any,
-        beta_1: Any,
-        beta_2: Any,
-        epsilon: Any,
-        n_iter_no_change: Any,
-        max_fun: Any,
-        weight_decay: Any,
-        scoring: Any,
-        dtype: Any,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.weight_decay = weight_decay
-        self.scoring = scoring
-        self.dtype = dtype
-
     # What the classifier and the regressor say -------------------------------
 
     def _learn_targets(
@@ -434,7 +377,7 @@ class BaseBackpropMLP(BaseEstimator):
             "steps": state.optimizer.t,
             "random_state": state.random_state,
             "reductions": history.reductions,
-            "split_state": split.drawn or saved.get("split_state"),
+            "split_stream": split.drawn or saved.get("split_stream"),
             "order": state.order if problem.keeps_state else None,
             "weight_sum": total,
             "weight_rows": count,

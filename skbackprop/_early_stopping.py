@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from math import ceil
 from typing import Any, NamedTuple
@@ -21,8 +22,8 @@ class Split(NamedTuple):
 
     train: Array
     held_out: Array | None
-    #: The state of the random stream that drew the split.
-    drawn: tuple[Any, ...] | None
+    #: The random stream as it was before the split was drawn.
+    drawn: np.random.RandomState | None
     #: X_val, y_val and sample_weight_val, where they were given.
     given: tuple[Any, Any, Any] | None
 
@@ -51,12 +52,9 @@ def split_rows(
     if not estimator.early_stopping or estimator.solver == "lbfgs":
         return Split(rows, None, None, None)
     # A warm fit draws the same split again, so that no training row leaks.
-    drawn, source = saved.get("split_state"), rng
-    if drawn is None:
-        drawn = rng.get_state()
-    else:
-        source = np.random.RandomState()
-        source.set_state(drawn)
+    drawn = saved.get("split_stream")
+    source = rng if drawn is None else copy.deepcopy(drawn)
+    drawn = copy.deepcopy(source)
     del rows
     rows, held_out = draw_split(
         n, estimator.validation_fraction, targets.stratify, source

@@ -254,7 +254,7 @@ def _snapshot(problem: Problem, state: State, buffer: Array | None = None) -> Sn
         state.optimizer.t,
         state.memory.copy() if keeps else None,
         state.order.copy() if keeps else None,
-        state.random_state.get_state() if keeps else None,
+        state.random_state.get_state(legacy=False) if keeps else None,
         history,
         len(history.loss_curve),
         len(history.validation_scores),

@@ -264,3 +264,15 @@ def test_a_warm_lbfgs_goes_on():
     first = model.loss_
     model.fit(X, Y)
     assert model.loss_ < first
+
+
+def test_a_stream_of_another_bit_generator():
+    """RandomState may draw from any; its state is then not MT19937's."""
+    settings = {"warm_start": True, "early_stopping": True, "max_iter": 3}
+    model, same = (
+        BackpropMLPClassifier(
+            random_state=np.random.RandomState(np.random.PCG64(0)), **settings
+        )
+        for _ in range(2)
+    )
+    assert_same_model(model.fit(X, Y).fit(X, Y), same.fit(X, Y).fit(X, Y))
