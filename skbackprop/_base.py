@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +31,8 @@ from ._layers import (
     parameter_views,
 )
 from ._schedules import Schedule
-from ._table import Table, predict_rows
+from ._table import Table, as_is, predict_rows
+from ._threads import SHORT_STEP_FLOP, one_thread
 from ._training import (
     DIVERGED,
     EXHAUSTED,
@@ -133,7 +136,13 @@ class BaseBackpropMLP(BaseEstimator):
 
         dtype: Any = _FLOATS if self.dtype is None else np.dtype(self.dtype)
         if not first:
-            dtype = self.coefs_[0].dtype
+            had = self._model_dtype()
+            if self.dtype is not None and dtype != had:
+                raise ValueError(
+                    f"The fitted parameters are {had}, but dtype={self.dtype!r} asks "
+                    "for another type. Fit with warm_start=False."
+                )
+            dtype = had
         X, y = self._validated(X, y, dtype=dtype, reset=first)
         y = as_column(y)
         self._learn_targets(y, first=first, incremental=incremental, classes=classes)
@@ -160,6 +169,10 @@ class BaseBackpropMLP(BaseEstimator):
         if self.early_stopping and self.solver != "lbfgs":
             score = validator(self, X, y, targets, split, problem)
             problem = replace(problem, validate=score)
+            if not first:
+                # What is to be improved on, by the scoring and data of this call.
+                best = score(theta)
+                history.best_validation_score = best if np.isfinite(best) else -np.inf
 
         ended, reason = self._train(problem, state)
         history = state.history
@@ -196,6 +209,8 @@ class BaseBackpropMLP(BaseEstimator):
         hidden = [int(size) for size in sizes] if np.iterable(sizes) else [int(sizes)]
         if any(size <= 0 for size in hidden):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        if any(size >= 2**31 for size in hidden):
+            raise ValueError(f"hidden_layer_sizes must be < 2**31, got {hidden}.")
         if isinstance(self.activation, str):
             # The output layer's initial bound follows the hidden activation.
             names = [self.activation] * (len(hidden) + 1)
@@ -215,7 +230,7 @@ class BaseBackpropMLP(BaseEstimator):
         return topology, names
 
     def _check_same_layers(self, topology: Topology) -> None:
-        had = (*(len(W) for W in self.coefs_), self.coefs_[-1].shape[1])
+        had = self._topology().sizes
         if had != topology.sizes:
             raise ValueError(
                 f"The fitted layers have sizes {had}, but parameters and data now ask "
@@ -225,6 +240,7 @@ class BaseBackpropMLP(BaseEstimator):
 
     def _past(self) -> History:
         """The history of a fitted estimator, to go on with."""
+        count = getattr(self, "_no_improvement_count", 0)
         return History(
             loss=self.loss_,
             loss_curve=list(getattr(self, "loss_curve_", [])),
@@ -233,7 +249,8 @@ class BaseBackpropMLP(BaseEstimator):
             best_validation_score=_or(
                 getattr(self, "best_validation_score_", None), -np.inf
             ),
-            no_improvement=getattr(self, "_no_improvement_count", 0),
+            # Past a plateau that ended a fit, a warm one would end in its first epoch.
+            no_improvement=0 if count > self.n_iter_no_change else count,
             t=self.t_,
         )
 
@@ -259,7 +276,8 @@ class BaseBackpropMLP(BaseEstimator):
             weight_decay=self.weight_decay,
         )
         memory = np.zeros((n_slots(kind) if stochastic else 0, len(theta)), theta.dtype)
-        if saved.get("solver") == self.solver:
+        fits = np.shape(saved.get("memory")) == memory.shape
+        if saved.get("solver") == self.solver and fits:
             memory[...] = saved["memory"]
             optimizer.t = saved["steps"]
         order = saved.get("order")
@@ -289,6 +307,11 @@ class BaseBackpropMLP(BaseEstimator):
             # A running mean over all calls, so that chunks weigh what they weigh.
             total += saved.get("weight_sum", 0.0)
             count += saved.get("weight_rows", 0.0)
+        if total == np.inf:
+            raise ValueError(
+                "The weights of the training rows sum to infinity: sample_weight or "
+                "class_weight has a number that is too large."
+            )
         if not total > 0:
             raise ValueError(
                 "The weights of the training rows sum to zero: sample_weight and "
@@ -333,9 +356,13 @@ class BaseBackpropMLP(BaseEstimator):
                 print(message)
             return False
 
+        rows = problem.batch_size
         if self.solver == "lbfgs":
-            return train_lbfgs(problem, state, int(self.max_fun), after_epoch)
-        return train(problem, state, after_epoch), ""
+            rows = len(state.order)
+        with one_thread(6.0 * rows * len(state.theta) < SHORT_STEP_FLOP):
+            if self.solver == "lbfgs":
+                return train_lbfgs(problem, state, int(self.max_fun), after_epoch)
+            return train(problem, state, after_epoch), ""
 
     def _store(
         self,
@@ -368,16 +395,23 @@ class BaseBackpropMLP(BaseEstimator):
             history.best_validation_score if validated else None
         )
         self._no_improvement_count = history.no_improvement
-        if ended in (DIVERGED, INTERRUPTED) and not problem.keeps_state:
-            return  # the moments are those of the epoch that was given up
-        total, count = problem.weights if incremental else (0.0, 0.0)
         self._training_state = {
+            "split_stream": split.drawn or saved.get("split_stream")
+        }
+        other_epoch = problem.validate is not None or ended in (DIVERGED, INTERRUPTED)
+        if other_epoch and not problem.keeps_state:
+            return  # the moments are not those of the epoch that was kept
+        total, count = problem.weights if incremental else (0.0, 0.0)
+        stream = copy.deepcopy(state.random_state)
+        if self.random_state is None:
+            # A copy of NumPy's global stream would repeat what others draw from it.
+            stream = np.random.RandomState(state.random_state.randint(2**31))
+        self._training_state |= {
             "solver": self.solver,
             "memory": state.memory,
             "steps": state.optimizer.t,
-            "random_state": state.random_state,
+            "random_state": stream,
             "reductions": history.reductions,
-            "split_stream": split.drawn or saved.get("split_stream"),
             "order": state.order if problem.keeps_state else None,
             "weight_sum": total,
             "weight_rows": count,
@@ -408,9 +442,13 @@ class BaseBackpropMLP(BaseEstimator):
 
     def _topology(self) -> Topology:
         """The fitted network's shape, from the arrays that are the truth."""
+        self._check_lists()
         coefs = [np.asarray(W) for W in self.coefs_]
-        if not coefs or any(W.ndim != 2 for W in coefs):
-            raise ValueError("coefs_ must be a list of two-dimensional arrays.")
+        if any(W.ndim != 2 for W in coefs) or coefs[-1].shape[1] != self.n_outputs_:
+            raise ValueError(
+                "coefs_ must be a list of two-dimensional arrays, the last with "
+                f"{self.n_outputs_} columns. Got shapes {[W.shape for W in coefs]}."
+            )
         hidden = len(coefs) - 1
         names = self._hidden_activations
         if len(names) != hidden:
@@ -432,13 +470,28 @@ class BaseBackpropMLP(BaseEstimator):
             a is b for a, b in zip(layers, views, strict=True)
         ):
             return theta
-        dtype = np.asarray(self.coefs_[0]).dtype
-        if dtype not in _FLOATS:
-            dtype = np.dtype(np.float64)
-        return flatten(topology, self.coefs_, self.intercepts_, dtype)
+        return flatten(topology, self.coefs_, self.intercepts_, self._model_dtype())
 
-    def _outputs(self, X: Any, *, link: bool = True) -> Array:
-        """A_J of every row of X, or Z_J without the link."""
+    def _check_lists(self) -> None:
+        for name in ("coefs_", "intercepts_"):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple) or not value:
+                raise ValueError(f"{name} must be a list of arrays. Got {value!r}.")
+
+    def _model_dtype(self) -> np.dtype[Any]:
+        """The type of the arithmetic: that of coefs_, in the machine's byte order."""
+        self._check_lists()
+        single = np.asarray(self.coefs_[0]).dtype == np.float32
+        return np.dtype(np.float32 if single else np.float64)
+
+    def _outputs(
+        self,
+        X: Any,
+        *,
+        link: bool = True,
+        finish: Callable[[Array], Array] = as_is,
+    ) -> Array:
+        """What finish makes of A_J of every row of X, or of Z_J without the link."""
         check_is_fitted(self)
         X = validate_data(
             self, X, accept_sparse="csr", dtype="numeric", order=None, reset=False
@@ -450,7 +503,7 @@ class BaseBackpropMLP(BaseEstimator):
                 f"Got {topology.sizes[0]}."
             )
         theta = self._parameters(topology)
-        return predict_rows(topology, theta, X, link=link)
+        return predict_rows(topology, theta, X, link=link, finish=finish)
 
     # Pickling ----------------------------------------------------------------
 
@@ -458,7 +511,9 @@ class BaseBackpropMLP(BaseEstimator):
         state = dict(super().__getstate__())
         state.pop("_theta", None)
         if not (self.warm_start or state.get("_incremental")):
-            state.pop("_training_state", None)
+            # The split stays known, so that a warm fit trains on no row held out.
+            split = state.get("_training_state", {}).get("split_stream")
+            state["_training_state"] = {"split_stream": split} if split else {}
         state["_skbackprop_version"] = __version__
         return state
 
@@ -473,8 +528,10 @@ class BaseBackpropMLP(BaseEstimator):
             )
         super().__setstate__(state)
         if hasattr(self, "coefs_"):
-            topology = self._topology()
-            self._set_parameters(topology, self._parameters(topology))
+            # Parameters that somebody has broken are for predict to complain of.
+            with suppress(ValueError):
+                topology = self._topology()
+                self._set_parameters(topology, self._parameters(topology))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

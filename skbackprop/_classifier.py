@@ -306,9 +306,20 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
             return
         if first and self._first_call(classes):
             multilabel = type_of_target(y).startswith("multilabel")
-            self._read_classes(y if multilabel else self.classes_)
+            asked = self.classes_
+            self._read_classes(y if multilabel else asked)
+            if not np.array_equal(asked, self.classes_):
+                raise ValueError(
+                    f"classes must be {self.classes_.tolist()} for a y of "
+                    f"{len(self.classes_)} labels. Got {classes!r}."
+                )
         elif classes is not None:
             self._first_call(classes)
+        if _is_text(y) != _is_text(self.classes_):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`: text and numbers are mixed. "
+                f"`self.classes_` has dtype {self.classes_.dtype}, `y` has {y.dtype}."
+            )
         seen = unique_labels(y)
         if self.warm_start and not incremental:
             if set(seen) != set(self.classes_):
@@ -336,12 +347,12 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
             return Targets(Y, None, "binary_cross_entropy", "logistic", n_labels, None)
         if np.ndim(y) != 1:
             raise ValueError(f"y must have shape (n_samples,). Got {np.shape(y)}.")
-        codes = np.searchsorted(self.classes_, y)
+        codes = self._codes(y)
         if len(self.classes_) > 2:
             n_classes = len(self.classes_)
             return Targets(
                 None,
-                codes.astype(np.intc),
+                codes,
                 "categorical_cross_entropy",
                 "softmax",
                 n_classes,
@@ -357,15 +368,40 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
     def _weights(self, y: Any, sample_weight: Array | None) -> Array | None:
         if self.class_weight is None:
             return sample_weight
-        weights = compute_sample_weight(self.class_weight, y)
-        if np.any(weights < 0):
+        if self._y_type == "multilabel-indicator":
+            weights = compute_sample_weight(self.class_weight, y)
+        else:
+            codes = self._codes(y)
+            weights = self._weights_of_classes(codes)[codes]
+        if not np.all(weights >= 0):
             raise ValueError(
                 f"class_weight must hold no negative number. Got {self.class_weight!r}."
             )
         return weights if sample_weight is None else sample_weight * weights
 
+    def _codes(self, y: Any) -> Array:
+        """Places in classes_, of labels that are known to be there."""
+        return np.searchsorted(self.classes_, y).astype(np.intc)
+
+    def _weights_of_classes(self, codes: Array) -> Array:
+        """class_weight as one number per class."""
+        n_classes = len(self.classes_)
+        if self.class_weight == "balanced":
+            counts = np.bincount(codes, minlength=n_classes)
+            return len(codes) / (np.sum(counts > 0) * np.maximum(counts, 1))
+        known = dict(self.class_weight)
+        weights = [known.pop(label, None) for label in self.classes_.tolist()]
+        if known and None in weights:
+            raise ValueError(
+                f"class_weight names classes that y has not: {sorted(known, key=str)}. "
+                f"The classes are {self.classes_.tolist()}."
+            )
+        return np.array([1.0 if w is None else float(w) for w in weights])
+
     def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
         """Accuracy; of whole rows for multi-label targets."""
+        if len(self.classes_) == 1:
+            return 1.0
         if truth.ndim == 1:
             right = outputs.argmax(axis=1) == truth
         else:
@@ -386,10 +422,15 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
             whose probability is above one half (sparse where ``fit`` was given a
             sparse y).
         """
-        outputs = self._outputs(X)
+        check_is_fitted(self)
+        labels = self._outputs(X, finish=self._labels)
+        sparse = self._y_type == "multilabel-indicator" and self._sparse_y
+        return sp.csr_matrix(labels) if sparse else labels
+
+    def _labels(self, outputs: Array) -> Array:
+        """The labels that A_J of a block of rows stands for."""
         if self._y_type == "multilabel-indicator":
-            indicators = (outputs > 0.5).astype(int)
-            return sp.csr_matrix(indicators) if self._sparse_y else indicators
+            return (outputs > 0.5).astype(int)
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(outputs))
         if self._y_type == "binary":
@@ -410,9 +451,12 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         check_is_fitted(self)
         if self._y_type != "binary":
             return self._outputs(X)
-        z = self._outputs(X, link=False)
-        # sigma(-z) is 1 - sigma(z) without its cancellation.
-        return self._binary_columns(expit(-z), expit(z), certain=1.0)
+
+        def both(z: Array) -> Array:
+            # sigma(-z) is 1 - sigma(z) without its cancellation.
+            return self._binary_columns(expit(-z), expit(z), certain=1.0)
+
+        return self._outputs(X, link=False, finish=both)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of the probabilities, from the logits: finite also where the
@@ -426,7 +470,11 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         -------
         log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        z = self._outputs(X, link=False)
+        check_is_fitted(self)
+        return self._outputs(X, link=False, finish=self._logarithms)
+
+    def _logarithms(self, z: Array) -> Array:
+        """Log-probabilities of a block of logits."""
         if self._y_type == "binary":
             return self._binary_columns(log_expit(-z), log_expit(z), certain=0.0)
         softmax = self.out_activation_ == "softmax"
@@ -458,3 +506,10 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _is_text(labels: Any) -> bool:
+    """Whether labels are strings; NumPy would compare numbers with them as text."""
+    if sp.issparse(labels) or labels.dtype.kind != "O":
+        return labels.dtype.kind in "US"
+    return all(isinstance(label, str) for label in labels.ravel()[:1])

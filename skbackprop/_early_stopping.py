@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from inspect import signature
 from math import ceil
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -157,14 +159,26 @@ def validator(
         if split.held_out is not None:
             X_val, y_val = X[rows], y[rows]
         scorer = check_scoring(estimator, scoring=estimator.scoring)
-        kwargs = {} if weights is None else {"sample_weight": weights}
+        kwargs = {"sample_weight": weights}
+        if weights is None or not _takes_weights(scorer):
+            kwargs = {}
         probe = estimator._probe(targets, topology)
 
         def score(theta: Array) -> float:
             probe._set_parameters(topology, theta)
-            return float(scorer(probe, X_val, y_val, **kwargs))
+            value = scorer(probe, X_val, y_val, **kwargs)
+            if not isinstance(value, Real):
+                raise ValueError(f"scoring must return a number. Got {value!r}.")
+            return float(value)
 
     return score
+
+
+def _takes_weights(scorer: Callable[..., Any]) -> bool:
+    parameters = signature(scorer).parameters
+    return "sample_weight" in parameters or any(
+        each.kind == each.VAR_KEYWORD for each in parameters.values()
+    )
 
 
 def _checked_validation(

@@ -6,7 +6,7 @@ code which matches on it goes on working.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -64,8 +64,9 @@ def sequence_of(constraint: Constraint) -> Constraint:
     return Constraint(
         f"a sequence whose elements are each {constraint.text}",
         lambda value: (
-            np.iterable(value)
-            and not isinstance(value, str | bytes | Mapping)
+            isinstance(value, Sequence | np.ndarray)
+            and not isinstance(value, str | bytes)
+            and np.ndim(value) == 1
             and all(constraint.accepts(item) for item in value)
         ),
     )

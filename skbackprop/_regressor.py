@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
@@ -187,6 +188,11 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
     def _learn_targets(
         self, y: Any, *, first: bool, incremental: bool, classes: Any
     ) -> None:
+        if sp.issparse(y) or y.dtype.kind not in "fiub":
+            raise ValueError(
+                "y must be a dense array of numbers. "
+                f"Got a {type(y).__name__} of dtype {y.dtype}."
+            )
         if self.loss == "poisson" and np.any(y < 0):
             raise ValueError(
                 "y must not be negative for loss='poisson'. "

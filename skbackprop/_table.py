@@ -5,7 +5,7 @@ In blocks, memory stays constant and Ctrl-C is answered between two of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +44,8 @@ class Table(NamedTuple):
         w = self.sample_weight
         if not len(w):
             return float(len(rows))
-        return float((w if len(rows) == len(w) else w[rows]).sum(dtype=np.float64))
+        with np.errstate(over="ignore"):  # an infinity is refused with words
+            return float((w if len(rows) == len(w) else w[rows]).sum(dtype=np.float64))
 
     @property
     def inputs(self) -> tuple[Array, Array, Array, Array]:
@@ -66,6 +67,8 @@ def make_table(
         if X.shape[1] > _INT_MAX:
             raise ValueError(f"X has {X.shape[1]} columns, over the limit {_INT_MAX}")
         # The engine trusts the indices: one out of range would read foreign memory.
+        # The check may trim the arrays, so that it is made on a matrix of our own.
+        X = type(X)((X.data, X.indices, X.indptr), shape=X.shape, copy=False)
         X.check_format(full_check=True)
         inputs = (
             np.empty((0, X.shape[1]), dtype=dtype),
@@ -101,6 +104,10 @@ def _pieces(n: int, size: int) -> Iterator[tuple[int, int]]:
 _IN_ORDER = np.empty(0, dtype=np.intp)
 
 
+def as_is(outputs: Array) -> Array:
+    return outputs
+
+
 def predict(
     topology: Topology,
     theta: Array,
@@ -108,32 +115,51 @@ def predict(
     *,
     rows: Array = _IN_ORDER,
     link: bool = True,
+    finish: Callable[[Array], Array] = as_is,
 ) -> Array:
-    """A_J of all rows of the table, or of the given ones; Z_J without the link."""
+    """A_J of all rows of the table, or of the given ones; Z_J without the link.
+
+    ``finish`` makes of a block of rows what is wanted of it.
+    """
     n = len(rows) if len(rows) else table.n_rows
     q = topology.sizes[-1]
-    out = np.empty((n, q), dtype=theta.dtype)
     size = min(n, block_rows(topology, theta.itemsize, table.sparse))
     work = np.empty(engine.workspace_size(topology, size, table.sparse), theta.dtype)
-    flat = out.reshape(-1)
+    block = np.empty((size, q), dtype=theta.dtype)
+    out = None if size else finish(block)
     for start, stop in _pieces(n, max(size, 1)):
-        block = flat[start * q : stop * q]
+        outputs = block[: stop - start]
+        flat = outputs.reshape(-1)
         engine.predict(
-            topology, theta, *table.inputs, rows, start, stop, block, work, link
+            topology, theta, *table.inputs, rows, start, stop, flat, work, link
         )
+        out = _put(out, finish(outputs), start, n)
+    return out
+
+
+def _put(out: Array | None, piece: Array, start: int, n: int) -> Array:
+    """Rows of the result; the first piece tells what it is an array of."""
+    if out is None:
+        out = np.empty((n, *piece.shape[1:]), dtype=piece.dtype)
+    out[start : start + len(piece)] = piece
     return out
 
 
 def predict_rows(
-    topology: Topology, theta: Array, X: Any, *, link: bool = True
+    topology: Topology,
+    theta: Array,
+    X: Any,
+    *,
+    link: bool = True,
+    finish: Callable[[Array], Array] = as_is,
 ) -> Array:
-    """A_J or Z_J of X as the user gave it; a block at a time where it must be cast."""
-    fits = X.dtype == theta.dtype and (sp.issparse(X) or X.flags.c_contiguous)
-    if fits:
-        return predict(topology, theta, make_table(X, dtype=theta.dtype), link=link)
-    out = np.empty((X.shape[0], topology.sizes[-1]), dtype=theta.dtype)
+    """``predict`` of X as the user gave it; a block at a time where it must be cast."""
+    if X.dtype == theta.dtype and (sp.issparse(X) or X.flags.c_contiguous):
+        table = make_table(X, dtype=theta.dtype)
+        return predict(topology, theta, table, link=link, finish=finish)
+    out, n = None, X.shape[0]
     size = block_rows(topology, theta.itemsize, sp.issparse(X))
-    for start, stop in _pieces(X.shape[0], size):
+    for start, stop in _pieces(n, size):
         # An overflow in the cast would turn finite input into wrong output.
         with np.errstate(over="raise"):
             try:
@@ -142,7 +168,8 @@ def predict_rows(
                 raise ValueError(
                     f"X has a number that is too large for the model's {theta.dtype}."
                 ) from None
-        out[start:stop] = predict(topology, theta, table, link=link)
+        piece = predict(topology, theta, table, link=link, finish=finish)
+        out = _put(out, piece, start, n)
     return out
 
 

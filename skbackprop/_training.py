@@ -6,6 +6,7 @@ what costs per batch happens inside ``engine.train_run``.
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ import scipy.optimize
 
 from ._layers import Array
 from ._schedules import Schedule
-from ._table import Table, value_and_gradient
+from ._table import Table, block_rows, value_and_gradient
 from .core import engine
 from .core.optimizers import Optimizer
 from .core.topology import Topology
@@ -98,9 +99,8 @@ class Snapshot(NamedTuple):
 
     theta: Array
     steps: int
-    #: Moments, order of the rows and random stream, where they outlive the fit.
+    #: Moments and random stream, where they outlive the fit.
     memory: Array | None
-    order: Array | None
     stream: Any
     history: History
     epochs: int
@@ -139,7 +139,12 @@ def train(
             if problem.shuffle:
                 state.random_state.shuffle(state.order)
             loss = steps.epoch()
-            if not (np.isfinite(loss) and _is_finite(state.theta)):
+            # A moment that overflowed would hold its parameter for ever.
+            if not (
+                np.isfinite(loss)
+                and _is_finite(state.theta)
+                and _is_finite(state.memory)
+            ):
                 ended = DIVERGED
                 break
             score = None if problem.validate is None else problem.validate(state.theta)
@@ -181,14 +186,21 @@ class _Steps:
     def __init__(self, problem: Problem, state: State) -> None:
         self.problem, self.state = problem, state
         topology, dtype = problem.topology, state.theta.dtype
-        size = engine.workspace_size(topology, problem.batch_size, problem.table.sparse)
+        sparse = problem.table.sparse
+        self.block = block_rows(topology, dtype.itemsize, sparse)
+        # By size, not by time: blocks round in another order than the whole.
+        self.long = problem.batch_size > 4 * self.block
+        rows = self.block if self.long else problem.batch_size
+        size = engine.workspace_size(topology, rows, sparse)
         self.grad = np.empty_like(state.theta)
         self.work = np.empty(size, dtype=dtype)
-        self.label_work = np.empty(problem.batch_size, dtype=np.intc)
+        self.label_work = np.empty(rows, dtype=np.intc)
         self.batches_per_run = 1
 
     def epoch(self) -> float:
         """One pass over the rows; the mean of the batches' objectives."""
+        if self.long:
+            return self._long_epoch()
         problem, state = self.problem, self.state
         n, total, start = len(state.order), 0.0, 0
         while start < n and np.isfinite(total):
@@ -217,6 +229,30 @@ class _Steps:
             elif seconds > _RUN_SECONDS * 2:
                 self.batches_per_run = max(1, self.batches_per_run // 2)
             start = stop
+        return total / n
+
+    def _long_epoch(self) -> float:
+        """The same with batches so long that Ctrl-C is looked for inside them."""
+        problem, state = self.problem, self.state
+        topology, n, total = problem.topology, len(state.order), 0.0
+        for start in range(0, n, problem.batch_size):
+            stop = min(start + problem.batch_size, n)
+            denominator = (stop - start) * problem.mean_weight
+            value = value_and_gradient(
+                topology,
+                state.theta,
+                problem.table,
+                denominator=denominator,
+                alpha=problem.alpha,
+                rows=state.order[start:stop],
+                grad=self.grad,
+            )
+            total += value * (stop - start)
+            if not np.isfinite(total):
+                break
+            engine.optimizer_step(
+                topology, state.optimizer, state.theta, self.grad, state.memory
+            )
         return total / n
 
 
@@ -253,7 +289,6 @@ def _snapshot(problem: Problem, state: State, buffer: Array | None = None) -> Sn
         theta,
         state.optimizer.t,
         state.memory.copy() if keeps else None,
-        state.order.copy() if keeps else None,
         state.random_state.get_state(legacy=False) if keeps else None,
         history,
         len(history.loss_curve),
@@ -275,13 +310,25 @@ def _restore_parameters(state: State, snapshot: Snapshot) -> None:
 
 def _restore(state: State, snapshot: Snapshot) -> None:
     _restore_parameters(state, snapshot)
-    if snapshot.order is not None:
-        np.copyto(state.order, snapshot.order)
-        state.random_state.set_state(snapshot.stream)
+    if snapshot.stream is not None:
+        _restore_order(state, snapshot.stream)
     state.history = snapshot.history
     # The lists are shared with what came later.
     del state.history.loss_curve[snapshot.epochs :]
     del state.history.validation_scores[snapshot.scores :]
+
+
+def _restore_order(state: State, stream: Any) -> None:
+    """Undo the shuffle of an epoch that was not completed, and its draws."""
+    now = state.random_state.get_state(legacy=False)
+    state.random_state.set_state(stream)
+    if pickle.dumps(now) == pickle.dumps(stream):
+        return
+    permutation = np.arange(len(state.order))
+    state.random_state.shuffle(permutation)
+    shuffled = state.order.copy()
+    state.order[permutation] = shuffled
+    state.random_state.set_state(stream)
 
 
 def train_lbfgs(
@@ -297,7 +344,7 @@ def train_lbfgs(
     history, theta = state.history, state.theta
     history.n_iter = 0
     grad = np.empty_like(theta)
-    iterate = theta.astype(np.float64)
+    iterate, loss = theta.astype(np.float64), history.loss
     stopped: list[bool] = []
     denominator = problem.mean_weight * problem.table.n_rows
 
@@ -316,9 +363,10 @@ def train_lbfgs(
         return value, grad.astype(np.float64)
 
     def callback(intermediate_result: Any) -> None:
+        nonlocal loss
         iterate[:] = intermediate_result.x
         history.n_iter += 1
-        history.loss = float(intermediate_result.fun)
+        history.loss = loss = float(intermediate_result.fun)
         if after_epoch(history, None):
             stopped.append(True)
             raise StopIteration
@@ -339,14 +387,14 @@ def train_lbfgs(
     except KeyboardInterrupt:
         if history.n_iter == 0:
             raise
-        theta[:] = iterate
+        theta[:], history.loss = iterate, loss
         return INTERRUPTED, ""
     history.n_iter = min(result.nit, problem.max_iter)
     history.loss = float(result.fun)
     theta[:] = result.x
     if not (np.isfinite(history.loss) and _is_finite(theta)):
         # The line search left the finite numbers; the last iterate had not.
-        theta[:] = iterate
+        theta[:], history.loss = iterate, loss
         return DIVERGED, ""
     if stopped:
         return STOPPED, ""

@@ -1,5 +1,6 @@
 """Early stopping: own validation data, scorers, and what is restored."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -193,3 +194,54 @@ def test_the_split_needs_little_memory():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 24 * 200_000
+
+
+def test_a_single_class_is_always_right():
+    model = BackpropMLPClassifier(**SETTINGS).fit(X, np.full(200, 7))
+    assert set(model.validation_scores_) == {1.0}
+
+
+def test_a_scorer_that_takes_no_weights():
+    def scorer(estimator, data, y):
+        return estimator.score(data, y)
+
+    model = BackpropMLPClassifier(scoring=scorer, class_weight="balanced", **SETTINGS)
+    model.fit(TRAIN, Y_TRAIN, sample_weight=np.ones(len(TRAIN)))
+    assert model.best_validation_score_ > 0.4
+    model.set_params(scoring=lambda *_: None)
+    with pytest.raises(ValueError, match="must return a number"):
+        model.fit(TRAIN, Y_TRAIN)
+
+
+def test_a_warm_fit_improves_on_its_start_by_its_own_scoring():
+    """An accuracy of the past must not be the bar for a negated loss."""
+    model = BackpropMLPClassifier(warm_start=True, **SETTINGS).fit(TRAIN, Y_TRAIN)
+    before = model.coefs_[0].copy()
+    model.set_params(scoring="loss").fit(TRAIN, Y_TRAIN)
+    assert model.best_validation_score_ < 0
+    assert not np.array_equal(model.coefs_[0], before)
+
+
+def test_a_warm_fit_after_convergence_trains_again():
+    model = BackpropMLPClassifier(**SETTINGS | {"warm_start": True, "max_iter": 500})
+    model.fit(TRAIN, Y_TRAIN)
+    assert model.n_iter_ < 500
+    model.fit(TRAIN, (Y_TRAIN + 1) % 3)
+    assert model.n_iter_ > 2
+    assert model.score(TRAIN, (Y_TRAIN + 1) % 3) > 0.5
+
+
+def test_the_split_outlives_a_pickle():
+    model = BackpropMLPClassifier(**SETTINGS).fit(X, Y)
+    other = pickle.loads(pickle.dumps(model))
+    held_out = []
+
+    class Noting(BackpropMLPClassifier):
+        def _train(self, problem, state):
+            held_out.append(sorted(set(range(200)) - set(state.order)))
+            return super()._train(problem, state)
+
+    for each in (BackpropMLPClassifier(**SETTINGS), model, other):
+        each.__class__ = Noting
+        each.set_params(warm_start=True).fit(X, Y)
+    assert held_out[0] == held_out[1] == held_out[2]

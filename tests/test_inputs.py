@@ -11,6 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification
 
 from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor
+from skbackprop._layers import make_topology
+from skbackprop._table import make_table, value_and_gradient
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -304,3 +306,82 @@ def test_indices_out_of_range_are_refused(index):
     for call in (lambda: fitted(data), lambda: model.predict(data)):
         with pytest.raises(ValueError, match="ind"):
             call()
+
+
+def test_text_labels_do_not_stand_for_numbers():
+    """NumPy compares them as text, where "10" sorts before "2"."""
+    data, y = np.arange(400.0)[:, None] % 20, np.arange(400) % 20 + 1
+    model = BackpropMLPClassifier().partial_fit(data, y, classes=np.arange(1, 21))
+    with pytest.raises(ValueError, match="text and numbers are mixed"):
+        model.partial_fit(data, y.astype(str))
+    stopping = BackpropMLPClassifier(early_stopping=True)
+    with pytest.raises(ValueError, match="text and numbers are mixed"):
+        stopping.fit(data, y, X_val=data, y_val=y.astype(str))
+
+
+@pytest.mark.parametrize("label", [3, -1, 2**30])
+def test_the_engine_refuses_labels_out_of_range(label):
+    topology = make_topology([6, 3], [], "softmax", "categorical_cross_entropy")
+    labels = np.zeros(120, dtype=np.intc)
+    labels[70] = label
+    table = make_table(X, labels=labels, dtype=float)
+    with pytest.raises(ValueError, match=f"label {label} is not one of 3"):
+        value_and_gradient(topology, np.zeros(21), table, denominator=1.0)
+
+
+def test_the_caller_s_sparse_matrix_is_not_touched():
+    data = sp.csr_array(X)
+    data.indptr = data.indptr // 2  # the second half of the entries is unused
+    stored = len(data.data)
+    fitted(data).predict(data)
+    assert len(data.data) == stored
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hidden_layer_sizes": (size for size in [3])},
+        {"hidden_layer_sizes": {3, 4}},
+        {"activation": {"relu", "tanh"}, "hidden_layer_sizes": (3, 3)},
+        {"hidden_layer_sizes": (2**31,)},
+    ],
+    ids=["generator", "set", "set of names", "huge"],
+)
+def test_layers_need_an_order_and_a_size(parameters):
+    (name, *_) = parameters
+    with pytest.raises(ValueError, match=name):
+        fitted(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [(Y.astype(str), "y must be a dense array"), (sp.csr_array(np.c_[Y, Y]), "dense")],
+)
+def test_targets_of_a_regressor_are_numbers(y, words):
+    for loss in ("squared_error", "poisson"):
+        with pytest.raises(ValueError, match=words):
+            BackpropMLPRegressor(loss=loss).fit(X, y)
+
+
+def test_classes_of_several_labels_must_be_their_numbers():
+    labels = np.c_[Y > 0, Y > 1, Y < 1].astype(int)
+    for classes in (["a", "b", "c"], [0, 1], [0, 1, 2, 3]):
+        with pytest.raises(ValueError, match=r"classes must be \[0, 1, 2\]"):
+            BackpropMLPClassifier().partial_fit(X, labels, classes=classes)
+    model = BackpropMLPClassifier().partial_fit(X, labels, classes=[0, 1, 2])
+    assert model.partial_fit(X, labels, classes=[0, 1, 2]).predict(X).shape == (120, 3)
+
+
+def test_memory_of_prediction_is_the_output_and_a_constant():
+    data = np.random.RandomState(0).randn(600_000, 6)
+    model = fitted()
+    for method, per_row in (
+        ("predict", 8),
+        ("predict_proba", 24),
+        ("predict_log_proba", 24),
+    ):
+        tracemalloc.start()
+        getattr(model, method)(data)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 600_000 * per_row + 1e7, method

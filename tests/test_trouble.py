@@ -5,13 +5,15 @@ import threading
 import time
 import warnings
 
+import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor
+from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, _training
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -273,3 +275,118 @@ def test_a_change_in_place_takes_effect():
     model.coefs_[0][...] = 0
     model.intercepts_[0][...] = 4.0
     assert_array_equal(model.predict(X), np.full(150, 4.0))
+
+
+def test_a_moment_that_overflows_is_a_divergence():
+    """It would hold its parameter for ever, with finite weights and loss."""
+    data, y = (a.astype(np.float32) for a in NUMBERS)
+    model = BackpropMLPRegressor(random_state=0).partial_fit(data, y)
+    before = frozen(model)
+    y = y.copy()
+    y[0] = 1e23
+    with pytest.raises(ValueError, match="non-finite"):
+        model.partial_fit(data, y)
+    assert_unchanged(model, before)
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.float16, np.longdouble, ">f8", list])
+def test_assigned_parameters_of_other_types_go_on_training(dtype):
+    model = BackpropMLPRegressor((4,), random_state=0).fit(X, Y)
+    if dtype is list:
+        model.coefs_ = [W.tolist() for W in model.coefs_]
+    else:
+        model.coefs_ = [W.astype(dtype) for W in model.coefs_]
+    expected = BackpropMLPRegressor((4,), random_state=0).fit(X, Y)
+    expected.coefs_ = [np.array(W, dtype=float) for W in model.coefs_]
+    assert_array_equal(model.predict(X), expected.predict(X))
+    assert_array_equal(
+        model.partial_fit(X, Y).coefs_[0], expected.partial_fit(X, Y).coefs_[0]
+    )
+
+
+@pytest.mark.parametrize("broken", [None, 3.0, [], [np.ones((6, 4)), np.ones((4, 7))]])
+def test_broken_parameters_are_named(broken):
+    model = BackpropMLPClassifier((4,), max_iter=2).fit(X, Y)
+    model.coefs_ = broken
+    model.intercepts_ = [np.zeros(4), np.zeros(7)] if broken else model.intercepts_
+    for call in (model.predict, lambda data: model.partial_fit(data, Y)):
+        with pytest.raises(ValueError, match="coefs_ must be a list"):
+            call(X)
+
+
+def test_a_model_with_a_broken_parameter_can_be_copied():
+    model = BackpropMLPClassifier(max_iter=2).fit(X, Y)
+    model.coefs_[0] = model.coefs_[0].copy()
+    model.coefs_[0][0, 0] = np.nan
+    other = copy.deepcopy(model)
+    with pytest.raises(ValueError, match=r"coefs_\[0\] must be finite"):
+        other.predict(X)
+
+
+def test_lbfgs_that_diverges_keeps_the_loss_of_its_iterate(monkeypatch):
+    calls, value = [], _training.value_and_gradient
+
+    def failing(*args, **kwargs):
+        calls.append(1)
+        return np.nan if len(calls) > 9 else value(*args, **kwargs)
+
+    monkeypatch.setattr(_training, "value_and_gradient", failing)
+    model = BackpropMLPClassifier(solver="lbfgs", random_state=0)
+    with pytest.raises(ValueError, match="non-finite"):
+        model.fit(X, Y)
+    monkeypatch.undo()
+    assert np.isfinite(model.loss_)
+    upto = BackpropMLPClassifier(
+        solver="lbfgs", random_state=0, max_iter=model.n_iter_
+    ).fit(X, Y)
+    assert model.loss_ == upto.loss_
+
+
+def test_batches_of_many_blocks_are_the_same_steps(monkeypatch):
+    data, y = np.random.RandomState(0).randn(300, 6), np.arange(300) % 3
+    w = np.linspace(0.1, 2, 300)
+    for cls in (BackpropMLPClassifier, BackpropMLPRegressor):
+        settings = {"batch_size": 140, "max_iter": 4, "random_state": 0, "alpha": 0.5}
+        short = cls(**settings).fit(data, y, sample_weight=w)
+        monkeypatch.setattr(_training, "block_rows", lambda *_: 20)
+        long = cls(**settings).fit(data, y, sample_weight=w)
+        monkeypatch.undo()
+        assert_allclose(long.coefs_[0], short.coefs_[0], rtol=1e-10)
+        assert_allclose(long.loss_curve_, short.loss_curve_, rtol=1e-10)
+
+
+def blas_threads():
+    return [
+        each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"
+    ]
+
+
+def test_threads_of_blas_are_given_back():
+    """One while a short fit runs, then what was set, also after a failure."""
+
+    class Looking(BackpropMLPClassifier):
+        def _after_epoch(self, epoch, loss, score):
+            during.append(max(blas_threads()))
+            if self.alpha:
+                raise RuntimeError("in an epoch")
+
+    during = []
+    with threadpool_limits(3, user_api="blas"):
+        before = blas_threads()
+        Looking(max_iter=2, alpha=0.0).fit(X, Y)
+        assert blas_threads() == before
+        with pytest.raises(RuntimeError, match="in an epoch"):
+            Looking().fit(X, Y)
+        assert blas_threads() == before
+        # Threads leave it alone: they could restore each other's.
+        with joblib.parallel_config(backend="threading", n_jobs=4):
+            joblib.Parallel()(
+                joblib.delayed(BackpropMLPClassifier(max_iter=5).fit)(X, Y)
+                for _ in range(8)
+            )
+        assert blas_threads() == before
+        assert set(during) == {1}
+        Looking((300, 300), batch_size=4000, max_iter=1, alpha=0.0).fit(
+            np.zeros((4000, 6)), np.arange(4000) % 2
+        )
+        assert during[-1] == 3

@@ -203,3 +203,21 @@ def test_scoring_of_validation_rows_uses_the_sample_weights():
         for weight in (None, np.ones(200), w)
     ]
     assert scores[0] == scores[1] != scores[2]
+
+
+def test_class_weights_where_a_chunk_lacks_the_class():
+    X, y = np.random.RandomState(0).randn(30, 2), np.arange(30) % 3
+    model = BackpropMLPClassifier(class_weight={2: 5.0}, random_state=0)
+    model.partial_fit(X, y, classes=[0, 1, 2])
+    model.partial_fit(X[y < 2], y[y < 2])
+    assert model.t_ == 50
+
+
+def test_class_weights_for_unknown_classes_are_refused():
+    with pytest.raises(ValueError, match=r"names classes that y has not: \['Yes'\]"):
+        BackpropMLPClassifier(class_weight={"Yes": 5.0}).fit(np.eye(2), ["yes", "no"])
+
+
+def test_weights_that_are_too_large_are_named():
+    with pytest.raises(ValueError, match="sum to infinity"):
+        BackpropMLPRegressor().fit(np.eye(2), [0.0, 1.0], sample_weight=[1e308, 1e308])

@@ -15,7 +15,7 @@ from libc.limits cimport INT_MAX
 from libc.math cimport isfinite
 
 from .activations cimport Activation, activate, needs_z, softmax, times_derivative
-from .gather cimport gather_labels, gather_rows, gather_weights
+from .gather cimport gather_labels, gather_rows, gather_weights, row_at
 from .losses cimport Loss, canonical_loss_and_delta, loss_and_delta
 from .matrix cimport elements
 from .optimizers cimport Optimizer, decay, decays, slots, step
@@ -317,7 +317,9 @@ def loss_and_grad(
     cdef Py_ssize_t n = stop - start
     cdef double value
     _check_table(t, theta, X, indptr, rows, start, stop, stop - start, work)
-    _check_targets(t, X, indptr, Y, labels, sample_weight, label_work, n)
+    _check_targets(
+        t, X, indptr, Y, labels, sample_weight, rows, start, stop, label_work, n
+    )
     if grad.shape[0] not in (0, t.n_parameters):
         raise ValueError(f"grad must have length {t.n_parameters}")
     if dX.shape[0] not in (0, n * t.size[0]):
@@ -383,7 +385,9 @@ def train_run(
         raise ValueError("batch_size must be at least 1")
     n = min(batch_size, stop - start)
     _check_table(t, theta, X, indptr, rows, start, stop, n, work)
-    _check_targets(t, X, indptr, Y, labels, sample_weight, label_work, n)
+    _check_targets(
+        t, X, indptr, Y, labels, sample_weight, rows, start, stop, label_work, n
+    )
     if grad.shape[0] != t.n_parameters:
         raise ValueError(f"grad must have length {t.n_parameters}")
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:
@@ -447,11 +451,15 @@ cdef int _check_targets(
     const real[:, ::1] Y,
     const int[::1] labels,
     const real[::1] sample_weight,
+    const Py_ssize_t[::1] rows,
+    Py_ssize_t start,
+    Py_ssize_t stop,
     int[::1] label_work,
     Py_ssize_t n,
 ) except -1:
     cdef Py_ssize_t total = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
-    cdef Py_ssize_t given
+    cdef Py_ssize_t given, j
+    cdef int label
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
         given = labels.shape[0]
         if label_work.shape[0] < n:
@@ -464,6 +472,11 @@ cdef int _check_targets(
         raise ValueError(f"targets for {given} rows were given with {total} rows of X")
     if sample_weight.shape[0] not in (0, total):
         raise ValueError(f"sample_weight must have length {total}")
+    if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
+        for j in range(start, stop):
+            label = labels[row_at(rows, 0, j)]
+            if not 0 <= label < t.size[t.n_layers]:
+                raise ValueError(f"label {label} is not one of {t.size[t.n_layers]}")
     return 0
 
 
