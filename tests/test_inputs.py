@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification
+from sklearn.preprocessing import StandardScaler
 
 from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor
 from skbackprop._layers import make_topology
@@ -214,8 +215,10 @@ def test_frames_and_their_names(frame):
     names = [f"column {i}" for i in range(6)]
     table = frame({name: X[:, i] for i, name in enumerate(names)})
     model = fitted(table)
-    assert_array_equal(model.feature_names_in_, names)
     assert_array_equal(model.predict_proba(table), fitted().predict_proba(X))
+    if not hasattr(StandardScaler().fit(table), "feature_names_in_"):
+        return  # scikit-learn 1.6 does not read the names of this frame
+    assert_array_equal(model.feature_names_in_, names)
     with pytest.raises(ValueError, match="feature names"):
         model.predict(table[names[::-1]])
     with pytest.warns(UserWarning, match="does not have valid feature names"):
