@@ -94,6 +94,7 @@ CORE_ALLOWED: dict[str, dict[str, set[str] | None]] = {
         "products": None,
         "gather": None,
         "matrix": None,
+        "subnormals": {"flush", "restore"},
         "real": None,
         "libc.limits": None,
         "libc.math": None,
@@ -113,6 +114,7 @@ CORE_ALLOWED: dict[str, dict[str, set[str] | None]] = {
     "gather": {"matrix": None, "real": None, "libc.string": None},
     "blas": {"real": None, "scipy.linalg.cython_blas": None},
     "matrix": {},
+    "subnormals": {},
     "real": {"libc.math": None},
 }
 

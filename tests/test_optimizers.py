@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import platform
 from itertools import pairwise
 from typing import Any
 
@@ -682,3 +683,36 @@ def test_topology_refuses_kinds_without_a_branch(arguments, words):
 def test_optimizer_refuses_kinds_without_a_branch():
     with pytest.raises(ValueError, match="7 is not a Solver"):
         Optimizer(7, 0.1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moments_do_not_decay_into_subnormals(dtype):
+    """They would make a run many times slower; outside a run they are numbers."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return  # there is no switch elsewhere
+    topology = make_topology([2, 1], [], "identity", "squared_error")
+    table = make_table(np.array([[0.0, 1.0]]), Y=np.array([[1.0]]), dtype=dtype)
+    theta = np.zeros(topology.n_parameters, dtype=dtype)
+    memory = np.full((2, len(theta)), 1e-3, dtype=dtype)
+    size = engine.workspace_size(topology, 1)
+    order = np.zeros(9000, dtype=np.intp)  # the weight of column 0 has no gradient
+    engine.train_run(
+        topology,
+        Optimizer(Solver.ADAM, 1e-3, beta_1=0.9, beta_2=0.9),
+        theta,
+        np.empty_like(theta),
+        memory,
+        *table,
+        order,
+        0,
+        len(order),
+        1,
+        1.0,
+        0.0,
+        0.0,
+        np.empty(size, dtype=dtype),
+        np.empty(1, dtype=np.intc),
+    )
+    assert memory[0, 0] == 0 and memory[1, 0] == 0
+    tiny = np.finfo(dtype).smallest_subnormal
+    assert tiny * dtype(1) > 0

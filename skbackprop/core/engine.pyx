@@ -29,6 +29,7 @@ from .products cimport (
     sparse_affine,
 )
 from .real cimport real
+from .subnormals cimport flush, restore
 from .topology cimport Topology
 
 
@@ -381,6 +382,7 @@ def train_run(
     """
     cdef Py_ssize_t at = start, n
     cdef double scale, value
+    cdef unsigned int before
     if batch_size < 1:
         raise ValueError("batch_size must be at least 1")
     n = min(batch_size, stop - start)
@@ -393,6 +395,7 @@ def train_run(
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:
         raise ValueError(f"memory must have shape {(slots(opt.kind), t.n_parameters)}")
     with nogil:
+        before = flush()
         while at < stop and isfinite(loss):
             n = min(batch_size, stop - at)
             scale = 1 / (n * mean_weight)
@@ -405,6 +408,7 @@ def train_run(
             update(t, opt, theta, grad, memory)
             loss += value * n
             at += n
+        restore(before)
     return loss
 
 
