@@ -2,7 +2,6 @@
 
 import copy
 import threading
-import time
 import warnings
 
 import joblib
@@ -164,15 +163,19 @@ def long_problem():
 
 
 def test_ctrl_c_in_mid_epoch_of_the_first_is_raised():
-    """Answered soon, although an epoch is long; nothing is left behind."""
+    """Answered although an epoch takes much longer; nothing is left behind."""
     data, y = long_problem()
-    model = BackpropMLPClassifier((500, 500), random_state=0)
+    finished = []
+
+    class Looking(BackpropMLPClassifier):
+        def _after_epoch(self, epoch, loss, score):
+            finished.append(epoch)
+
+    model = Looking((500, 500), random_state=0)
     interrupt_soon(1.0)
-    began = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         model.fit(data, y)
-    # An epoch takes tens of seconds; no bound is put on how soon "soon" is.
-    assert time.perf_counter() - began < 10
+    assert not finished
     assert not hasattr(model, "coefs_")
 
 
