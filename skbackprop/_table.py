@@ -91,10 +91,48 @@ def make_table(
     )
 
 
-def block_rows(topology: Topology, itemsize: int, sparse: bool) -> int:
+class Scratch(NamedTuple):
+    """Where the engine works, and where it keeps what in there."""
+
+    work: Array
+    label_work: Array
+    sums: Array
+    places: Array
+
+
+def make_scratch(
+    topology: Topology,
+    rows: int,
+    dtype: npt.DTypeLike,
+    *,
+    sparse: bool,
+    backward: bool = True,
+    input_gradient: bool = False,
+) -> Scratch:
+    """Room for calls of so many rows, or fewer."""
+    places = np.empty(engine.places_shape(topology), dtype=np.intp)
+    like = np.empty(0, dtype=dtype)
+    reals, labels, sums = engine.scratch_sizes(
+        topology, rows, like, places, sparse, backward, input_gradient
+    )
+    return Scratch(
+        np.empty(reals, dtype=dtype),
+        np.empty(labels, dtype=np.intc),
+        np.empty(sums, dtype=np.float64),
+        places,
+    )
+
+
+def block_rows(topology: Topology, dtype: npt.DTypeLike, sparse: bool) -> int:
     """Rows per block: the workspace stays near 8 MB, products stay efficient."""
-    per_row = engine.workspace_size(topology, 1, sparse) * itemsize
-    return max(256, min(4096, _BLOCK_BYTES // per_row))
+    places = np.empty(engine.places_shape(topology), dtype=np.intp)
+    like = np.empty(0, dtype=dtype)
+    few, more = (
+        engine.scratch_sizes(topology, n, like, places, sparse, True, False)[0]
+        for n in (256, 512)
+    )
+    per_row = (more - few) // 256 * like.itemsize
+    return max(256, min(4096, _BLOCK_BYTES // max(1, per_row) // 16 * 16))
 
 
 def _pieces(n: int, size: int) -> Iterator[tuple[int, int]]:
@@ -123,15 +161,26 @@ def predict(
     """
     n = len(rows) if len(rows) else table.n_rows
     q = topology.sizes[-1]
-    size = min(n, block_rows(topology, theta.itemsize, table.sparse))
-    work = np.empty(engine.workspace_size(topology, size, table.sparse), theta.dtype)
+    size = min(n, block_rows(topology, theta.dtype, table.sparse))
+    scratch = make_scratch(
+        topology, size, theta.dtype, sparse=table.sparse, backward=False
+    )
     block = np.empty((size, q), dtype=theta.dtype)
     out = None if size else finish(block)
     for start, stop in _pieces(n, max(size, 1)):
         outputs = block[: stop - start]
         flat = outputs.reshape(-1)
         engine.predict(
-            topology, theta, *table.inputs, rows, start, stop, flat, work, link
+            topology,
+            theta,
+            *table.inputs,
+            rows,
+            start,
+            stop,
+            flat,
+            scratch.work,
+            scratch.places,
+            link,
         )
         out = _put(out, finish(outputs), start, n)
     return out
@@ -158,7 +207,7 @@ def predict_rows(
         table = make_table(X, dtype=theta.dtype)
         return predict(topology, theta, table, link=link, finish=finish)
     out, n = None, X.shape[0]
-    size = block_rows(topology, theta.itemsize, sp.issparse(X))
+    size = block_rows(topology, theta.dtype, sp.issparse(X))
     for start, stop in _pieces(n, size):
         # An overflow in the cast would turn finite input into wrong output.
         with np.errstate(over="raise"):
@@ -190,12 +239,19 @@ def value_and_gradient(
     """
     n = len(rows) if len(rows) else table.n_rows
     none = np.empty(0, dtype=theta.dtype)
-    size = min(n, block_rows(topology, theta.itemsize, table.sparse))
-    work = np.empty(engine.workspace_size(topology, size, table.sparse), theta.dtype)
-    label_work = np.empty(size, dtype=np.intc)
+    size = min(n, block_rows(topology, theta.dtype, table.sparse))
+    scratch = make_scratch(
+        topology,
+        size,
+        theta.dtype,
+        sparse=table.sparse,
+        input_gradient=dX is not None,
+    )
     value = 0.0
     if grad is not None:
-        value = engine.l2_and_grad(topology, theta, alpha, denominator, grad)
+        value = engine.l2_and_grad(
+            topology, theta, alpha, denominator, grad, scratch.sums
+        )
     flat = none if dX is None else dX.reshape(-1)
     p = topology.sizes[0]
     for start, stop in _pieces(n, max(size, 1)):
@@ -209,7 +265,6 @@ def value_and_gradient(
             denominator,
             none if grad is None else grad,
             none if dX is None else flat[start * p : stop * p],
-            work,
-            label_work,
+            *scratch,
         )
     return value

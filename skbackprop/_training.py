@@ -17,7 +17,7 @@ import scipy.optimize
 
 from ._layers import Array
 from ._schedules import Schedule
-from ._table import Table, block_rows, value_and_gradient
+from ._table import Table, block_rows, make_scratch, value_and_gradient
 from .core import engine
 from .core.optimizers import Optimizer
 from .core.topology import Topology
@@ -187,14 +187,12 @@ class _Steps:
         self.problem, self.state = problem, state
         topology, dtype = problem.topology, state.theta.dtype
         sparse = problem.table.sparse
-        self.block = block_rows(topology, dtype.itemsize, sparse)
+        self.block = block_rows(topology, dtype, sparse)
         # By size, not by time: blocks round in another order than the whole.
         self.long = problem.batch_size > 4 * self.block
         rows = self.block if self.long else problem.batch_size
-        size = engine.workspace_size(topology, rows, sparse)
         self.grad = np.empty_like(state.theta)
-        self.work = np.empty(size, dtype=dtype)
-        self.label_work = np.empty(rows, dtype=np.intc)
+        self.scratch = make_scratch(topology, rows, dtype, sparse=sparse)
         self.batches_per_run = 1
 
     def epoch(self) -> float:
@@ -220,8 +218,7 @@ class _Steps:
                 problem.mean_weight,
                 problem.alpha,
                 total,
-                self.work,
-                self.label_work,
+                *self.scratch,
             )
             seconds = time.perf_counter() - began
             if seconds < _RUN_SECONDS / 2 and stop < n:

@@ -1,10 +1,9 @@
 """Forward, backward and a run of mini-batches: the only code that knows layers.
 
 Layers are numbered as in docs/derivations.md: layer j = 1..J has W_j, b_j, Z_j, A_j
-and delta_j; A_0 is the batch of X. A workspace of one flat array holds, for n rows,
-``[Z_1 (A_1), ..., Z_J (A_J), delta, delta, Y, w, A_0]``: A_j takes the place of Z_j
-unless f_j' is written in Z, the deltas of two neighbouring layers alternate, and
-A_0 is left out where X is sparse.
+and delta_j; A_0 is the batch of X. They live in one flat workspace, in the layout of
+matrix.pxd; ``arrange`` says where. A_j takes the place of Z_j unless f_j' is written
+in Z, and A_0 is left out where X is sparse.
 
 The table of all rows is seven arrays, of which the unused ones are empty:
 X (dense) or data, indices, indptr (CSR); Y or labels; sample_weight.
@@ -13,79 +12,149 @@ Nothing below a ``def`` allocates, raises or holds the GIL.
 
 from libc.limits cimport INT_MAX
 from libc.math cimport isfinite
+from libc.stdint cimport uintptr_t
 
 from .activations cimport Activation, activate, needs_z, softmax, times_derivative
-from .gather cimport gather_labels, gather_rows, gather_weights, row_at
-from .losses cimport Loss, canonical_loss_and_delta, loss_and_delta
-from .matrix cimport elements
+from .gather cimport (
+    gather_inputs,
+    gather_labels,
+    gather_rows,
+    gather_weights,
+    row_at,
+)
+from .losses cimport Loss, label_loss, weighted_loss
+from .matrix cimport GROUP, elements, panels, stride, width
 from .optimizers cimport Optimizer, decay, decays, slots, step
 from .products cimport (
     add_bias_gradient,
     add_sparse_weight_gradient,
     add_weight_gradient,
     affine,
+    affine_output,
+    affine_rows,
     back,
+    from_rows,
+    narrow,
+    pack_weights,
+    pack_weights_transposed,
+    packed_elements,
     penalty,
     sparse_affine,
+    to_rows,
 )
 from .real cimport real
+from .simd cimport PANELS
 from .subnormals cimport flush, restore
+from .team cimport BARRIER, Team, begin, end, meet
 from .topology cimport Topology
 
 
 # Where things are ------------------------------------------------------------
 
+cdef enum:
+    # Columns of ``places``, whose row j is layer j.
+    Z_, A_, DELTA_, PACKED_, TRANSPOSED_, N_PLACES
+    # In its row J + 1 the batch's Y and w, and delta_J row-major.
+    Y_ = 0
+    W_ = 1
+    ROWS_ = 2
+    # Rows for which packing W would cost more than it saves.
+    FEW = 8
+    # Parameters whose squares are summed together: that sum has one owner.
+    CHUNK = 4096
 
-cdef inline Py_ssize_t z_at(Topology t, Py_ssize_t n, Py_ssize_t j) noexcept nogil:
-    """Where Z_j begins in the workspace; j = J + 1 gives the end of them all."""
-    cdef Py_ssize_t i, at = 0
-    for i in range(1, j):
-        at += elements(n, t.size[i])
-        if needs_z(t.activation[i - 1]):
-            at += elements(n, t.size[i])
+
+cdef inline Py_ssize_t up(Py_ssize_t n) noexcept nogil:
+    """n, or the next multiple of 16: every matrix begins where a vector may."""
+    return (n + 15) // 16 * 16
+
+
+cdef Py_ssize_t arrange(
+    Topology t,
+    real* tag,
+    Py_ssize_t n,
+    bint sparse,
+    bint backward,
+    bint input_gradient,
+    Py_ssize_t at,
+    Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """Fill ``places``, an empty place being one that begins where the next does.
+
+    Returns where everything ends. ``at`` is where the first may begin.
+    """
+    cdef Py_ssize_t j, p, q, J = t.n_layers
+    cdef bint output, dense
+    places[0, A_] = at
+    if not sparse or input_gradient:
+        at += elements(n, t.size[0])
+    for j in range(1, J + 1):
+        p, q, output = t.size[j - 1], t.size[j], j == J
+        places[j, PACKED_] = at
+        dense = (backward or n > FEW) and not (sparse and j == 1)
+        if dense and not (output and narrow(tag, q)):
+            at += packed_elements(p, q)
+        places[j, TRANSPOSED_] = at
+        if (
+            (backward and (j > 1 or input_gradient))
+            or (dense and output and narrow(tag, q))
+        ):
+            at += packed_elements(q, p)
+        places[j, Z_] = at
+        at += up(n * q) if output else elements(n, q)
+        places[j, A_] = at if needs_z(t.activation[j - 1]) else places[j, Z_]
+        if needs_z(t.activation[j - 1]):
+            at += up(n * q) if output else elements(n, q)
+        places[j, DELTA_] = at
+        # Of the output layer also the spare place of a Z_J that is not narrow.
+        if backward or output:
+            at += elements(n, q)
+    if backward:
+        places[J + 1, Y_] = at
+        at += up(n * t.size[J])
+        places[J + 1, W_] = at
+        at += up(n)
+        places[J + 1, ROWS_] = at
+        at += up(n * t.size[J])
     return at
 
 
-cdef inline Py_ssize_t targets_at(Topology t, Py_ssize_t n) noexcept nogil:
-    """Where the batch's Y, and behind it w, begin in the workspace."""
-    return z_at(t, n, t.n_layers + 1) + 2 * elements(n, t.widest)
+cdef inline Py_ssize_t first_place(real[::1] work) noexcept nogil:
+    """The first real whose address is a multiple of 64, a vector of any level."""
+    cdef uintptr_t address = <uintptr_t> &work[0]
+    return <Py_ssize_t> ((64 - address % 64) % 64 // sizeof(real))
 
 
 cdef inline real[::1] Z(
-    Topology t, Py_ssize_t n, Py_ssize_t j, real[::1] work
+    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
 ) noexcept nogil:
-    cdef Py_ssize_t at = z_at(t, n, j)
-    return work[at : at + elements(n, t.size[j])]
+    return work[places[j, Z_] : places[j, DELTA_]]
 
 
 cdef inline real[::1] A(
-    Topology t, Py_ssize_t n, Py_ssize_t j, real[::1] work
+    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
 ) noexcept nogil:
-    cdef Py_ssize_t at
     if j == 0:
-        at = targets_at(t, n) + n * (t.size[t.n_layers] + 1)
-    else:
-        at = z_at(t, n, j)
-        if needs_z(t.activation[j - 1]):
-            at += elements(n, t.size[j])
-    return work[at : at + elements(n, t.size[j])]
+        return work[places[0, A_] : places[1, PACKED_]]
+    return work[places[j, A_] : places[j, DELTA_]]
 
 
 cdef inline real[::1] delta(
-    Topology t, Py_ssize_t n, Py_ssize_t j, real[::1] work
+    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
 ) noexcept nogil:
-    cdef Py_ssize_t at = z_at(t, n, t.n_layers + 1) + (j % 2) * elements(n, t.widest)
-    return work[at : at + elements(n, t.size[j])]
+    return work[places[j, DELTA_] : ]
 
 
-cdef inline real[::1] Y_batch(Topology t, Py_ssize_t n, real[::1] work) noexcept nogil:
-    cdef Py_ssize_t at = targets_at(t, n)
-    return work[at : at + n * t.size[t.n_layers]]
+cdef inline real[::1] packed(
+    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
+) noexcept nogil:
+    return work[places[j, PACKED_] : places[j, TRANSPOSED_]]
 
 
-cdef inline real[::1] w_batch(Topology t, Py_ssize_t n, real[::1] work) noexcept nogil:
-    cdef Py_ssize_t at = targets_at(t, n) + n * t.size[t.n_layers]
-    return work[at : at + n]
+cdef inline real[::1] transposed(
+    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
+) noexcept nogil:
+    return work[places[j, TRANSPOSED_] : places[j, Z_]]
 
 
 cdef inline const real[::1] W(
@@ -113,6 +182,27 @@ cdef inline real[::1] db(Topology t, real[::1] grad, Py_ssize_t j) noexcept nogi
 # The equations ---------------------------------------------------------------
 
 
+cdef inline void pack(
+    Topology t,
+    const real[::1] theta,
+    Team team,
+    real[::1] work,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """W_j and W_j^T as the products read them: once for all rows of a batch."""
+    cdef Py_ssize_t j, p, q
+    for j in range(1, t.n_layers + 1):
+        p, q = t.size[j - 1], t.size[j]
+        pack_weights(
+            W(t, theta, j), b(t, theta, j), p, q,
+            begin(team, q, GROUP), end(team, q, GROUP), packed(t, places, j, work),
+        )
+        pack_weights_transposed(
+            W(t, theta, j), p, q,
+            begin(team, p, GROUP), end(team, p, GROUP), transposed(t, places, j, work),
+        )
+
+
 cdef inline void forward(
     Topology t,
     const real[::1] theta,
@@ -123,25 +213,68 @@ cdef inline void forward(
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
     Py_ssize_t n,
+    Team team,
     real[::1] work,
+    const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
     """Z_j = A_{j-1} W_j + b_j (F1), A_j = f_j(Z_j) (F2), j = 1..J, as far as Z_J."""
-    cdef Py_ssize_t j
-    if indptr.shape[0] == 0:
-        gather_rows(X, rows, start, n, A(t, n, 0, work))
-    for j in range(1, t.n_layers + 1):
-        if j == 1 and indptr.shape[0] > 0:
+    cdef Py_ssize_t j, p, q, J = t.n_layers
+    cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
+    cdef bint sparse = indptr.shape[0] > 0
+    if first == last:
+        return
+    if not sparse:
+        gather_inputs(X, rows, start, n, first, last, A(t, places, 0, work))
+    for j in range(1, J + 1):
+        p, q = t.size[j - 1], t.size[j]
+        if j == 1 and sparse:
             sparse_affine(
-                data, indices, indptr, rows, start,
-                W(t, theta, 1), b(t, theta, 1), t.size[1], Z(t, n, 1, work),
+                data, indices, indptr, rows, start, n, p, first, last,
+                W(t, theta, 1), b(t, theta, 1), q,
+                delta(t, places, 1, work) if J == 1 else Z(t, places, 1, work),
+            )
+            if J == 1:
+                to_rows(
+                    delta(t, places, 1, work), n, q, first, last, Z(t, places, 1, work)
+                )
+        elif j == J:
+            affine_output(
+                A(t, places, J - 1, work), n, p, first, last,
+                W(t, theta, J), b(t, theta, J), packed(t, places, J, work),
+                transposed(t, places, J, work), q, delta(t, places, J, work),
+                Z(t, places, J, work),
             )
         else:
             affine(
-                A(t, n, j - 1, work), W(t, theta, j), b(t, theta, j),
-                t.size[j - 1], t.size[j], Z(t, n, j, work),
+                A(t, places, j - 1, work), n, p, first, last,
+                W(t, theta, j), b(t, theta, j), packed(t, places, j, work),
+                q, Z(t, places, j, work),
             )
-        if j < t.n_layers:
-            activate(t.activation[j - 1], Z(t, n, j, work), A(t, n, j, work))
+        if j < J:
+            activate_rows(
+                t.activation[j - 1], n, q, first, last,
+                Z(t, places, j, work), A(t, places, j, work),
+            )
+
+
+cdef inline void activate_rows(
+    int kind,
+    Py_ssize_t n,
+    Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    real[::1] Z,
+    real[::1] A,
+) noexcept nogil:
+    """A_j = f_j(Z_j), rows first to last, panel by panel.  (F2)"""
+    cdef Py_ssize_t k, at
+    for k in range(panels(q)):
+        at = k * stride(n, q)
+        activate(
+            kind,
+            Z[at + first * width(q) : at + last * width(q)],
+            A[at + first * width(q) : at + last * width(q)],
+        )
 
 
 cdef inline double output_loss(
@@ -153,111 +286,227 @@ cdef inline double output_loss(
     Py_ssize_t start,
     Py_ssize_t n,
     double scale,
+    Team team,
     real[::1] work,
     int[::1] label_work,
+    double[::1] sums,
+    const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
-    """scale sum_i w_i l_i, and delta_J.  (L0) (L5) (B1)"""
-    cdef Py_ssize_t J = t.n_layers, q = t.size[J]
+    """sums[g] = sum_i w_i l_i of the g-th GROUP of rows, and delta_J.  (L0) (L5) (B1)"""
+    cdef Py_ssize_t J = t.n_layers, q = t.size[J], at = places[J + 1, W_], i, stop
+    cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
     cdef int output = t.activation[J - 1]
-    cdef real[::1] Z_J = Z(t, n, J, work), delta_J = delta(t, n, J, work)
-    cdef real[::1] A_J = A(t, n, J, work), w = w_batch(t, n, work)
-    cdef double value
+    cdef real[::1] Z_J = Z(t, places, J, work), A_J = A(t, places, J, work)
+    cdef real[::1] Y_batch = work[places[J + 1, Y_] : at]
+    cdef real[::1] delta_J = work[places[J + 1, ROWS_] : ], w = work[at:at]
+    if first == last:
+        return 0
     if sample_weight.shape[0] > 0:
-        gather_weights(sample_weight, rows, start, n, w)
-    else:
-        w = w[:0]
+        gather_weights(
+            sample_weight, rows, start, first, last, work[at : at + n]
+        )
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
-        gather_labels(labels, rows, start, n, label_work)
+        gather_labels(labels, rows, start, first, last, label_work)
     else:
-        gather_rows(Y, rows, start, n, Y_batch(t, n, work))
-    if t.from_z:
-        value = canonical_loss_and_delta(
-            t.loss, Z_J, Y_batch(t, n, work), label_work, w, q, scale, delta_J
+        gather_rows(Y, rows, start, first, last, Y_batch)
+    if not t.from_z:
+        activate(output, Z_J[first * q : last * q], A_J[first * q : last * q])
+    i = first
+    while i < last:
+        stop = min(i + GROUP, last)
+        if sample_weight.shape[0] > 0:
+            w = work[at + i : at + stop]
+        if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
+            sums[i // GROUP] = label_loss(
+                Z_J[i * q : stop * q], label_work[i:stop], w, q, scale,
+                delta_J[i * q : stop * q],
+            )
+        else:
+            sums[i // GROUP] = weighted_loss(
+                t.loss, t.from_z,
+                Z_J[i * q : stop * q] if t.from_z else A_J[i * q : stop * q],
+                Y_batch[i * q : stop * q], w, q, scale, delta_J[i * q : stop * q],
+            )
+        i = stop
+    if not t.from_z:
+        times_derivative(
+            output, Z_J[first * q : last * q], A_J[first * q : last * q],
+            delta_J[first * q : last * q],
         )
-    else:
-        activate(output, Z_J, A_J)
-        value = loss_and_delta(
-            t.loss, A_J, Y_batch(t, n, work), w, q, scale, delta_J
-        )
-        times_derivative(output, Z_J, A_J, delta_J)
-    return scale * value
+    from_rows(delta_J, n, q, first, last, delta(t, places, J, work))
+    return 0
 
 
 cdef inline void backward(
     Topology t,
     const real[::1] theta,
+    Py_ssize_t n,
+    Team team,
+    real[::1] work,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """delta_J to delta_1, for this thread's rows.  (B2)"""
+    cdef Py_ssize_t j, k, at, p, q
+    cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
+    cdef real[::1] Z_j, A_j, delta_j
+    if first == last:
+        return
+    for j in range(t.n_layers - 1, 0, -1):
+        p, q = t.size[j], t.size[j + 1]
+        Z_j, A_j = Z(t, places, j, work), A(t, places, j, work)
+        delta_j = delta(t, places, j, work)
+        back(
+            delta(t, places, j + 1, work), n, q, first, last,
+            W(t, theta, j + 1), transposed(t, places, j + 1, work), p, delta_j,
+        )
+        for k in range(panels(p)):
+            at = k * stride(n, p)
+            times_derivative(
+                t.activation[j - 1],
+                Z_j[at + first * width(p) : at + last * width(p)],
+                A_j[at + first * width(p) : at + last * width(p)],
+                delta_j[at + first * width(p) : at + last * width(p)],
+            )
+
+
+cdef inline void gradients(
+    Topology t,
     const real[::1] data,
     const int[::1] indices,
     const long long[::1] indptr,
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
     Py_ssize_t n,
+    Team team,
     real[::1] grad,
     real[::1] work,
+    const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
-    """delta_J to delta_1 (B2); adds dL/dW_j (B3) and dL/db_j (B4) to grad."""
-    cdef Py_ssize_t j
+    """Adds dL/dW_j (B3) and dL/db_j (B4) to grad, this thread's rows of each."""
+    cdef Py_ssize_t j, p, q
     for j in range(t.n_layers, 0, -1):
+        p, q = t.size[j - 1], t.size[j]
         if j == 1 and indptr.shape[0] > 0:
             add_sparse_weight_gradient(
-                data, indices, indptr, rows, start,
-                delta(t, n, 1, work), t.size[1], dW(t, grad, 1),
+                data, indices, indptr, rows, start, n, delta(t, places, 1, work), q,
+                begin(team, q, GROUP), end(team, q, GROUP), dW(t, grad, 1),
             )
         else:
             add_weight_gradient(
-                A(t, n, j - 1, work), delta(t, n, j, work),
-                t.size[j - 1], t.size[j], dW(t, grad, j),
+                A(t, places, j - 1, work), n, p,
+                begin(team, p, GROUP), end(team, p, GROUP),
+                delta(t, places, j, work), q, dW(t, grad, j),
             )
         if t.biased[j - 1]:
-            add_bias_gradient(delta(t, n, j, work), t.size[j], db(t, grad, j))
-        if j > 1:
-            back(
-                delta(t, n, j, work), W(t, theta, j),
-                t.size[j - 1], t.size[j], delta(t, n, j - 1, work),
-            )
-            times_derivative(
-                t.activation[j - 2], Z(t, n, j - 1, work), A(t, n, j - 1, work),
-                delta(t, n, j - 1, work),
+            add_bias_gradient(
+                delta(t, places, j, work), n, q,
+                begin(team, q, GROUP), end(team, q, GROUP), db(t, grad, j),
             )
 
 
-cdef inline double start_gradient(
-    Topology t, const real[::1] theta, double alpha, double scale, real[::1] grad
+cdef inline void start_gradient(
+    Topology t,
+    const real[::1] theta,
+    double c,
+    Team team,
+    real[::1] grad,
+    double[::1] sums,
 ) noexcept nogil:
-    """scale alpha/2 sum_j ||W_j||^2; grad = its gradient.  (R1)"""
-    cdef Py_ssize_t j, k
-    cdef double value = 0
-    cdef real[::1] bias
+    """grad = c W, 0 for biases; sums[k] = ||W||^2 / 2 of the k-th CHUNK.  (R1)"""
+    cdef Py_ssize_t j, k, i, at, stop, chunk = 0
+    cdef Py_ssize_t total = n_chunks(t)
+    cdef Py_ssize_t first = begin(team, total, 1), last = end(team, total, 1)
     for j in range(1, t.n_layers + 1):
-        value += penalty(W(t, theta, j), alpha, scale, dW(t, grad, j))
-        bias = db(t, grad, j)
-        for k in range(bias.shape[0]):
-            bias[k] = 0
+        at = t.weights_at[j - 1]
+        stop = t.biases_at[j - 1] + (t.size[j] if t.biased[j - 1] else 0)
+        while at < stop:
+            if first <= chunk < last:
+                # The part of the chunk that is weights, then the part that is not.
+                k = max(at, min(at + CHUNK, t.biases_at[j - 1]))
+                if c == 0:
+                    k = at
+                sums[chunk] = 0
+                if k > at:
+                    sums[chunk] = penalty(theta[at:k], c, grad[at:k])
+                for i in range(k, min(at + CHUNK, stop)):
+                    grad[i] = 0
+            chunk += 1
+            at += CHUNK
+
+
+cdef inline Py_ssize_t n_chunks(Topology t) noexcept nogil:
+    cdef Py_ssize_t j, stop, total = 0
+    for j in range(1, t.n_layers + 1):
+        stop = t.biases_at[j - 1] + (t.size[j] if t.biased[j - 1] else 0)
+        total += (stop - t.weights_at[j - 1] + CHUNK - 1) // CHUNK
+    return total
+
+
+cdef inline Py_ssize_t n_groups(Py_ssize_t n) noexcept nogil:
+    return (n + GROUP - 1) // GROUP
+
+
+cdef inline double total(const double[::1] sums) noexcept nogil:
+    """The sum in one order, whoever computed the parts."""
+    cdef Py_ssize_t k
+    cdef double value = 0
+    for k in range(sums.shape[0]):
+        value += sums[k]
     return value
 
 
 cdef inline void update(
     Topology t,
     Optimizer opt,
+    long long steps,
+    Team team,
     real[::1] theta,
     const real[::1] grad,
     real[:, ::1] memory,
 ) noexcept nogil:
-    """One step of the optimiser.  (O1) to (O5)"""
-    cdef Py_ssize_t j
+    """One step of the optimiser, of this thread's parameters.  (O1) to (O5)"""
+    # Parts begin where vectors do, so that a parameter's step is always the same code.
+    cdef Py_ssize_t j, first = begin(team, t.n_parameters, 64)
+    cdef Py_ssize_t last = end(team, t.n_parameters, 64)
     if decays(opt):
         for j in range(1, t.n_layers + 1):
-            decay(opt, dW(t, theta, j))
-    step(opt, theta, grad, memory)
+            decay(
+                opt,
+                theta[
+                    min(last, max(first, t.weights_at[j - 1])) :
+                    min(last, max(first, t.biases_at[j - 1]))
+                ],
+            )
+    step(opt, steps, theta, grad, memory, first, last)
 
 
 # The doors -------------------------------------------------------------------
 
 
-def workspace_size(Topology t, Py_ssize_t n, bint sparse=False):
-    """The reals that a workspace for n rows holds, of dense or of sparse X."""
-    cdef Py_ssize_t total = targets_at(t, n) + n * (t.size[t.n_layers] + 1)
-    return total if sparse else total + elements(n, t.size[0])
+def scratch_sizes(
+    Topology t,
+    Py_ssize_t n,
+    real[::1] like,
+    Py_ssize_t[:, ::1] places,
+    bint sparse=False,
+    bint backward=True,
+    bint input_gradient=False,
+):
+    """Lengths of work, label_work and sums of calls for n rows; fills ``places``.
+
+    ``like`` is any array of the type of theta. A workspace for n rows serves fewer.
+    """
+    _check_places(t, places)
+    # Up to 15 reals are skipped for the sake of alignment.
+    cdef Py_ssize_t size = arrange(
+        t, <real*> NULL, n, sparse, backward, input_gradient, 16, places
+    )
+    return size, n, n_chunks(t) + n_groups(n)
+
+
+def places_shape(Topology t):
+    """The shape of ``places``, an array of ssize_t."""
+    return t.n_layers + 2, <int> N_PLACES
 
 
 def predict(
@@ -272,24 +521,30 @@ def predict(
     Py_ssize_t stop,
     real[::1] out,
     real[::1] work,
+    Py_ssize_t[:, ::1] places,
     bint link,
 ):
     """out = A_J of the rows from start to stop, row-major, or Z_J without the link."""
     cdef Py_ssize_t n = stop - start, J = t.n_layers, q = t.size[J]
+    cdef Team alone = Team(0, 1, NULL)
     cdef real[::1] Z_J
-    _check_table(t, theta, X, indptr, rows, start, stop, stop - start, work)
+    _check_table(t, theta, X, indptr, rows, start, stop, n)
+    _check_places(t, places)
     if out.shape[0] != n * q:
         raise ValueError(f"out must have {n * q} elements")
     if n == 0:
         return
+    _arrange(t, n, indptr.shape[0] > 0, False, False, work, places)
     with nogil:
-        forward(t, theta, X, data, indices, indptr, rows, start, n, work)
-        Z_J = Z(t, n, J, work)
+        pack(t, theta, alone, work, places)
+        forward(t, theta, X, data, indices, indptr, rows, start, n, alone, work, places)
+        Z_J = Z(t, places, J, work)[: n * q]
         if link and t.activation[J - 1] == Activation.SOFTMAX:
-            softmax(Z_J, Z_J, q)
+            softmax(Z_J, out, q)
         elif link:
-            activate(t.activation[J - 1], Z_J, Z_J)
-        out[:] = Z_J
+            activate(t.activation[J - 1], Z_J, out)
+        else:
+            out[:] = Z_J
 
 
 def loss_and_grad(
@@ -310,45 +565,79 @@ def loss_and_grad(
     real[::1] dX,
     real[::1] work,
     int[::1] label_work,
+    double[::1] sums,
+    Py_ssize_t[:, ::1] places,
+    int thread=0,
+    int[::1] barrier=None,
+    int n_threads=1,
 ):
     """sum_i w_i l_i / denominator over rows start to stop; its gradient added to grad.
 
-    An empty grad asks for the value alone; an empty dX for no dL/dX.
+    An empty grad asks for the value alone; an empty dX for no dL/dX. Each of
+    n_threads threads makes the same call with its number and its own ``places``.
     """
     cdef Py_ssize_t n = stop - start
+    cdef Py_ssize_t first, last
     cdef double value
-    _check_table(t, theta, X, indptr, rows, start, stop, stop - start, work)
-    _check_targets(
-        t, X, indptr, Y, labels, sample_weight, rows, start, stop, label_work, n
-    )
+    cdef Team team = _team(thread, n_threads, barrier)
+    _check_table(t, theta, X, indptr, rows, start, stop, n)
+    _check_targets(t, X, indptr, Y, labels, sample_weight, rows, start, stop)
+    _check_places(t, places)
     if grad.shape[0] not in (0, t.n_parameters):
         raise ValueError(f"grad must have length {t.n_parameters}")
     if dX.shape[0] not in (0, n * t.size[0]):
         raise ValueError(f"dX must have {n * t.size[0]} elements")
     if n == 0:
         return 0.0
+    _check_scratch(t, n, label_work, sums)
+    _arrange(t, n, indptr.shape[0] > 0, True, dX.shape[0] > 0, work, places)
     with nogil:
-        forward(t, theta, X, data, indices, indptr, rows, start, n, work)
-        value = output_loss(
-            t, Y, labels, sample_weight, rows, start, n, 1 / denominator, work,
-            label_work,
+        pack(t, theta, team, work, places)
+        meet(team)
+        forward(t, theta, X, data, indices, indptr, rows, start, n, team, work, places)
+        output_loss(
+            t, Y, labels, sample_weight, rows, start, n, 1 / denominator, team, work,
+            label_work, sums, places,
         )
         if grad.shape[0] > 0:
-            backward(t, theta, data, indices, indptr, rows, start, n, grad, work)
-            if dX.shape[0] > 0:  # (B5)
-                back(delta(t, n, 1, work), W(t, theta, 1), t.size[0], t.size[1], dX)
+            backward(t, theta, n, team, work, places)
+        meet(team)
+        value = total(sums[: n_groups(n)]) / denominator
+        if grad.shape[0] > 0:
+            gradients(
+                t, data, indices, indptr, rows, start, n, team, grad, work, places
+            )
+        if grad.shape[0] > 0 and dX.shape[0] > 0:  # (B5), in the place of A_0
+            meet(team)
+            first, last = begin(team, n, GROUP), end(team, n, GROUP)
+            if first < last:
+                back(
+                    delta(t, places, 1, work), n, t.size[1], first, last,
+                    W(t, theta, 1), transposed(t, places, 1, work), t.size[0],
+                    A(t, places, 0, work),
+                )
+                to_rows(A(t, places, 0, work), n, t.size[0], first, last, dX)
+        meet(team)
     return value
 
 
 def l2_and_grad(
-    Topology t, const real[::1] theta, double alpha, double denominator, real[::1] grad
+    Topology t,
+    const real[::1] theta,
+    double alpha,
+    double denominator,
+    real[::1] grad,
+    double[::1] sums,
 ):
     """alpha/2 sum_j ||W_j||^2 / denominator; grad is set to its gradient.  (R1)"""
     cdef double value
+    cdef Team alone = Team(0, 1, NULL)
     if theta.shape[0] != t.n_parameters or grad.shape[0] != t.n_parameters:
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
+    _check_scratch(t, 0, None, sums)
     with nogil:
-        value = start_gradient(t, theta, alpha, 1 / denominator, grad)
+        start_gradient(t, theta, alpha / denominator, alone, grad, sums)
+        value = alpha / denominator * total(sums[: n_chunks(t)])
     return value
 
 
@@ -374,42 +663,127 @@ def train_run(
     double loss,
     real[::1] work,
     int[::1] label_work,
+    double[::1] sums,
+    Py_ssize_t[:, ::1] places,
+    int thread=0,
+    int[::1] barrier=None,
+    int n_threads=1,
 ):
     """Mini-batches of the rows from start to stop; loss plus each one's value times n.
 
     A batch of n rows has the objective [sum_i w_i l_i + alpha/2 sum_j ||W_j||^2]
-    / (n mean_weight). The first value that is not finite ends the run.
+    / (n mean_weight). The first value that is not finite ends the run. Each of
+    n_threads threads makes the same call with its number and its own ``places``.
     """
-    cdef Py_ssize_t at = start, n
+    cdef Py_ssize_t at = start, n, C = n_chunks(t)
     cdef double scale, value
+    cdef long long steps = opt.t
     cdef unsigned int before
+    cdef Team team = _team(thread, n_threads, barrier)
     if batch_size < 1:
         raise ValueError("batch_size must be at least 1")
     n = min(batch_size, stop - start)
-    _check_table(t, theta, X, indptr, rows, start, stop, n, work)
-    _check_targets(
-        t, X, indptr, Y, labels, sample_weight, rows, start, stop, label_work, n
-    )
+    _check_table(t, theta, X, indptr, rows, start, stop, n)
+    _check_targets(t, X, indptr, Y, labels, sample_weight, rows, start, stop)
+    _check_places(t, places)
+    _check_scratch(t, n, label_work, sums)
     if grad.shape[0] != t.n_parameters:
         raise ValueError(f"grad must have length {t.n_parameters}")
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:
         raise ValueError(f"memory must have shape {(slots(opt.kind), t.n_parameters)}")
+    _arrange(t, n, indptr.shape[0] > 0, True, False, work, places)
     with nogil:
         before = flush()
         while at < stop and isfinite(loss):
-            n = min(batch_size, stop - at)
+            if stop - at < n:  # the last, shorter batch
+                n = stop - at
+                arrange(
+                    t, &work[0], n, indptr.shape[0] > 0, True, False,
+                    first_place(work), places,
+                )
             scale = 1 / (n * mean_weight)
-            value = start_gradient(t, theta, alpha, scale, grad)
-            forward(t, theta, X, data, indices, indptr, rows, at, n, work)
-            value += output_loss(
-                t, Y, labels, sample_weight, rows, at, n, scale, work, label_work
+            start_gradient(t, theta, alpha * scale, team, grad, sums[:C])
+            pack(t, theta, team, work, places)
+            meet(team)
+            forward(
+                t, theta, X, data, indices, indptr, rows, at, n, team, work, places
             )
-            backward(t, theta, data, indices, indptr, rows, at, n, grad, work)
-            update(t, opt, theta, grad, memory)
+            output_loss(
+                t, Y, labels, sample_weight, rows, at, n, scale, team, work,
+                label_work, sums[C:], places,
+            )
+            backward(t, theta, n, team, work, places)
+            meet(team)
+            value = scale * (total(sums[C : C + n_groups(n)]) + alpha * total(sums[:C]))
+            gradients(t, data, indices, indptr, rows, at, n, team, grad, work, places)
+            meet(team)
+            steps += 1
+            update(t, opt, steps, team, theta, grad, memory)
+            meet(team)
             loss += value * n
             at += n
         restore(before)
+        if thread == 0:
+            opt.t = steps
     return loss
+
+
+cdef Team _team(int thread, int n_threads, int[::1] barrier) except *:
+    cdef Team team = Team(thread, n_threads, NULL)
+    if not 0 <= thread < n_threads:
+        raise ValueError(f"thread {thread} is not one of {n_threads}")
+    if n_threads > 1:
+        if not PANELS:
+            raise ValueError("this level leaves threads to BLAS")
+        if barrier is None or barrier.shape[0] < BARRIER:
+            raise ValueError(f"barrier must have {<int> BARRIER} elements")
+        team.barrier = &barrier[0]
+    return team
+
+
+def barrier_length():
+    """The ints that a barrier needs, zeros at first."""
+    return <int> BARRIER
+
+
+def threads_of_its_own():
+    """Whether calls may be shared by threads; else BLAS has its own."""
+    return bool(PANELS)
+
+
+cdef int _check_places(Topology t, Py_ssize_t[:, ::1] places) except -1:
+    if places.shape[0] != t.n_layers + 2 or places.shape[1] != N_PLACES:
+        raise ValueError(f"places must have shape {(t.n_layers + 2, <int> N_PLACES)}")
+    return 0
+
+
+cdef int _check_scratch(
+    Topology t, Py_ssize_t n, int[::1] label_work, double[::1] sums
+) except -1:
+    if sums.shape[0] < n_chunks(t) + n_groups(n):
+        raise ValueError(f"sums must have at least {n_chunks(t) + n_groups(n)} elements")
+    if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY and n > 0 and label_work.shape[0] < n:
+        raise ValueError(f"label_work must have at least {n} elements")
+    return 0
+
+
+cdef int _arrange(
+    Topology t,
+    Py_ssize_t n,
+    bint sparse,
+    bint backward,
+    bint input_gradient,
+    real[::1] work,
+    Py_ssize_t[:, ::1] places,
+) except -1:
+    """Fill places, and refuse a workspace that is too small."""
+    cdef Py_ssize_t at = first_place(work) if work.shape[0] > 0 else 0
+    cdef Py_ssize_t least = arrange(
+        t, <real*> NULL, n, sparse, backward, input_gradient, at, places
+    )
+    if work.shape[0] < least:
+        raise ValueError(f"work must have at least {least} elements")
+    return 0
 
 
 cdef int _check_table(
@@ -421,7 +795,6 @@ cdef int _check_table(
     Py_ssize_t start,
     Py_ssize_t stop,
     Py_ssize_t n,
-    real[::1] work,
 ) except -1:
     cdef Py_ssize_t j
     cdef Py_ssize_t given = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
@@ -442,9 +815,6 @@ cdef int _check_table(
             raise ValueError(
                 f"layer {j} has {t.size[j]} units, over BLAS's limit of {INT_MAX}"
             )
-    least = workspace_size(t, n, indptr.shape[0] > 0)
-    if work.shape[0] < least:
-        raise ValueError(f"work must have at least {least} elements")
     return 0
 
 
@@ -458,16 +828,12 @@ cdef int _check_targets(
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
     Py_ssize_t stop,
-    int[::1] label_work,
-    Py_ssize_t n,
 ) except -1:
     cdef Py_ssize_t total = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
     cdef Py_ssize_t given, j
     cdef int label
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
         given = labels.shape[0]
-        if label_work.shape[0] < n:
-            raise ValueError(f"label_work must have at least {n} elements")
     else:
         given = Y.shape[0]
         if Y.shape[1] != t.size[t.n_layers]:
@@ -501,7 +867,7 @@ def affine_layer(
     if Z.shape[0] % q or A.shape[0] != Z.shape[0] // q * p:
         raise ValueError("A must be (n, p) and Z (n, q)")
     if A.shape[0] > 0:
-        affine(A, W, b, p, q, Z)
+        affine_rows(A, W, b, p, q, Z)
 
 
 def activation(int kind, real[::1] Z, real[::1] A, Py_ssize_t q):
@@ -535,4 +901,5 @@ def optimizer_step(
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:
         raise ValueError(f"memory must have shape {(slots(opt.kind), t.n_parameters)}")
-    update(t, opt, theta, grad, memory)
+    opt.t += 1
+    update(t, opt, opt.t, Team(0, 1, NULL), theta, grad, memory)

@@ -4,15 +4,19 @@ A new loss is one enumerator and one branch in ``loss_and_delta`` (and, where a
 canonical output makes it exact for any Z, one in ``canonical_loss_and_delta``
 and in ``canonical_output``), all here, and its paragraph in docs/derivations.md.
 
-Every function returns sum_i w_i l_i and writes delta, which is scale w_i times
-dl_i/dA or dl_i/dZ. Z, A, Y and delta are row-major (n, q), flat; an empty w means
-weights of one.
+Both work on at most LANES elements, in arrays of that length, so that every loop is
+one that compilers turn into vectors. ``weighted_loss`` and ``label_loss`` go over the
+rows: they return sum_i w_i l_i and write delta, which is scale w_i times dl_i/dA or
+dl_i/dZ. Z, A, Y and delta are row-major (n, q), flat; an empty w means weights of one.
 """
 
-from libc.math cimport exp, fabs, log, log1p
+from libc.math cimport log, log1p
 
 from .activations cimport Activation
-from .real cimport exponential, logistic, machine_epsilon, real
+from .real cimport exponential, log_of_one_plus, logistic, machine_epsilon, real
+
+cdef enum:
+    LANES = 16
 
 
 cpdef enum Loss:
@@ -33,111 +37,158 @@ cdef inline int canonical_output(int loss) noexcept nogil:
     return Activation.IDENTITY
 
 
-cdef inline double loss_and_delta(
+cdef inline void loss_and_delta(
+    int loss, const real* A, const real* Y, real* l, real* delta
+) noexcept nogil:
+    """l = l(A, Y) and delta = dl/dA of LANES elements.  (L1) (L2) (L4)"""
+    cdef int i
+    cdef real eps = machine_epsilon(A)
+    cdef double a, y
+    if loss == Loss.SQUARED_ERROR:  # (L1)
+        for i in range(LANES):
+            delta[i] = A[i] - Y[i]
+            l[i] = <real> 0.5 * delta[i] * delta[i]
+    elif loss == Loss.BINARY_CROSS_ENTROPY:  # (L2), a clipped
+        for i in range(LANES):
+            a, y = A[i], Y[i]
+            if a <= eps or a >= 1 - eps:
+                a = eps if a <= eps else 1 - eps
+                delta[i] = 0
+            else:
+                delta[i] = <real> ((a - y) / (a * (1 - a)))
+            # 0 log 0 = 0 needs no branch, since a is inside (0, 1).
+            l[i] = <real> -(y * log(a) + (1 - y) * log1p(-a))
+    elif loss == Loss.POISSON:  # (L4), a clipped
+        for i in range(LANES):
+            a, y = A[i], Y[i]
+            if a <= eps:
+                a = eps
+                delta[i] = 0
+            else:
+                delta[i] = <real> (1 - y / a)
+            l[i] = <real> (a - y + (y * log(y / a) if y > 0 else 0))
+
+
+cdef inline void canonical_loss_and_delta(
+    int loss, const real* Z, const real* Y, real* l, real* delta
+) noexcept nogil:
+    """l and delta = A - Y of LANES elements, both from Z.  (L5)"""
+    cdef int i
+    cdef real size, low, e
+    if loss == Loss.BINARY_CROSS_ENTROPY:
+        for i in range(LANES):
+            size = Z[i] if Z[i] > 0 else -Z[i]
+            low = logistic(-size)
+            l[i] = (
+                (Z[i] if Z[i] > 0 else 0) - Z[i] * Y[i]
+                + log_of_one_plus(exponential(-size))
+            )
+            # sigma(z) - y, without cancellation where sigma(z) is near 1.
+            delta[i] = (1 - Y[i]) - low if Z[i] > 0 else low - Y[i]
+    elif loss == Loss.POISSON:
+        for i in range(LANES):
+            e = exponential(Z[i])
+            delta[i] = e - Y[i]
+            l[i] = e - Y[i] - Y[i] * Z[i]
+        for i in range(LANES):
+            if Y[i] > 0:
+                l[i] += <real> (Y[i] * log(Y[i]))
+
+
+cdef inline double weighted_loss(
     int loss,
-    const real[::1] A,
+    bint from_z,
+    const real[::1] values,
     const real[::1] Y,
     const real[::1] w,
     Py_ssize_t q,
     double scale,
     real[::1] delta,
 ) noexcept nogil:
-    """sum_i w_i l_i; delta = scale w_i dl_i/dA, element by element.  (L1) (L2) (L4)"""
-    cdef Py_ssize_t i, j
-    cdef double a, y, w_i = 1, factor, row, value = 0
-    cdef real tag = 0
-    cdef double eps = machine_epsilon(&tag)
-    for i in range(A.shape[0] // q):
-        if w.shape[0] > 0:
-            w_i = w[i]
-        if w_i == 0:  # adds nothing, not even an infinity
-            for j in range(i * q, (i + 1) * q):
-                delta[j] = 0
-            continue
-        factor = scale * w_i
-        row = 0
-        for j in range(i * q, (i + 1) * q):
-            a = A[j]
-            y = Y[j]
-            if loss == Loss.SQUARED_ERROR:  # (L1)
-                row += 0.5 * (a - y) * (a - y)
-                delta[j] = <real> (factor * (a - y))
-            elif loss == Loss.BINARY_CROSS_ENTROPY:  # (L2), a clipped
-                if a <= eps or a >= 1 - eps:
-                    a = eps if a <= eps else 1 - eps
-                    delta[j] = 0
-                else:
-                    delta[j] = <real> (factor * (a - y) / (a * (1 - a)))
-                # 0 log 0 = 0 needs no branch, since a is inside (0, 1).
-                row -= y * log(a) + (1 - y) * log1p(-a)
-            elif loss == Loss.POISSON:  # (L4), a clipped
-                if a <= eps:
-                    a = eps
-                    delta[j] = 0
-                else:
-                    delta[j] = <real> (factor * (1 - y / a))
-                row += a - y + (y * log(y / a) if y > 0 else 0)
-        value += w_i * row
+    """sum_i w_i l_i; delta = scale w_i dl_i/dA, or dl_i/dZ from values of Z.  (L0)"""
+    cdef Py_ssize_t e = 0, k, row = 0, column = 0, count = values.shape[0]
+    cdef real[LANES] z
+    cdef real[LANES] y
+    cdef real[LANES] l
+    cdef real[LANES] d
+    cdef double w_i, value = 0
+    while e < count:
+        for k in range(LANES):
+            z[k] = values[min(e + k, count - 1)]
+            y[k] = Y[min(e + k, count - 1)]
+        if from_z:
+            canonical_loss_and_delta(loss, &z[0], &y[0], &l[0], &d[0])
+        else:
+            loss_and_delta(loss, &z[0], &y[0], &l[0], &d[0])
+        for k in range(min(LANES, count - e)):
+            w_i = w[row] if w.shape[0] > 0 else 1
+            # A row without weight adds nothing, not even an infinity.
+            value += w_i * l[k] if w_i != 0 else 0
+            delta[e + k] = <real> (scale * w_i * d[k]) if w_i != 0 else 0
+            column += 1
+            if column == q:
+                row, column = row + 1, 0
+        e += LANES
     return value
 
 
-cdef inline double canonical_loss_and_delta(
-    int loss,
+cdef inline double label_loss(
     const real[::1] Z,
-    const real[::1] Y,
     const int[::1] labels,
     const real[::1] w,
     Py_ssize_t q,
     double scale,
     real[::1] delta,
 ) noexcept nogil:
-    """sum_i w_i l_i; delta = scale w_i (A - Y), both from Z.  (L5)"""
-    cdef Py_ssize_t i, j, k
-    cdef double z, y, top, others, total, w_i = 1, factor, row, value = 0
-    for i in range(Z.shape[0] // q):
-        if w.shape[0] > 0:
-            w_i = w[i]
+    """Cross-entropy and A - Y of at most LANES rows with labels, from Z.  (L3) (L5)"""
+    cdef Py_ssize_t j, k, r, n = Z.shape[0] // q
+    cdef int[LANES] label
+    cdef Py_ssize_t[LANES] at
+    cdef real[LANES] z
+    cdef real[LANES] top
+    cdef real[LANES] own
+    cdef real[LANES] others
+    cdef real[LANES] total
+    cdef real[LANES] factor
+    cdef double w_i, value = 0
+    for r in range(LANES):
+        # Lanes without a row repeat the last one.
+        k = min(r, n - 1)
+        at[r] = k * q
+        label[r] = labels[k]
+        factor[r] = <real> (scale * (w[k] if w.shape[0] > 0 else 1))
+        top[r] = Z[k * q]
+        others[r] = 0
+        own[r] = 0
+    for j in range(1, q):
+        for r in range(LANES):
+            z[r] = Z[at[r] + j]
+        for r in range(LANES):
+            top[r] = z[r] if z[r] > top[r] else top[r]
+    for j in range(q):
+        for r in range(LANES):
+            z[r] = Z[at[r] + j]
+        for r in range(LANES):
+            z[r] = exponential(z[r] - top[r])
+            own[r] = z[r] if label[r] == j else own[r]
+            others[r] += 0 if label[r] == j else z[r]
+        for r in range(n):
+            delta[at[r] + j] = z[r]
+    for r in range(LANES):
+        total[r] = factor[r] / (others[r] + own[r])
+        # log-sum-exp less z_k: 1 + (others + own - 1) keeps the small loss of a sure,
+        # right row, whose own is 1.
+        z[r] = log_of_one_plus(others[r] + (own[r] - 1))
+    for j in range(q):
+        for r in range(n):
+            delta[at[r] + j] *= total[r]
+    for r in range(n):
+        w_i = w[r] if w.shape[0] > 0 else 1
         if w_i == 0:  # adds nothing, not even an infinity
-            for j in range(i * q, (i + 1) * q):
-                delta[j] = 0
+            for j in range(q):
+                delta[at[r] + j] = 0
             continue
-        factor = scale * w_i
-        row = 0
-        if loss == Loss.BINARY_CROSS_ENTROPY:
-            for j in range(i * q, (i + 1) * q):
-                z = Z[j]
-                y = Y[j]
-                row += (z if z > 0 else 0) - z * y + log1p(exp(-fabs(z)))
-                # sigma(z) - y, without cancellation where sigma(z) is near 1.
-                if z > 0:
-                    delta[j] = <real> (factor * ((1 - y) - logistic(-z)))
-                else:
-                    delta[j] = <real> (factor * (logistic(z) - y))
-        elif loss == Loss.CATEGORICAL_CROSS_ENTROPY:
-            k = i * q + labels[i]
-            top = Z[i * q]
-            for j in range(i * q + 1, (i + 1) * q):
-                top = Z[j] if Z[j] > top else top
-            others = 0
-            for j in range(i * q, (i + 1) * q):
-                delta[j] = exponential(<real> (Z[j] - top))
-                if j != k:
-                    others += delta[j]
-            total = others + delta[k]
-            # log-sum-exp less z_k; log1p keeps the small loss of a sure, right row.
-            if Z[k] == top:
-                row = log1p(others)
-            else:
-                row = log(total) + (top - Z[k])
-            for j in range(i * q, (i + 1) * q):
-                delta[j] = <real> (factor * (delta[j] / total))
-            # p_k - 1 is minus the sum of the other probabilities.
-            delta[k] = <real> (-factor * (others / total))
-        elif loss == Loss.POISSON:
-            for j in range(i * q, (i + 1) * q):
-                z = Z[j]
-                y = Y[j]
-                row += exp(z) - y - y * z + (y * log(y) if y > 0 else 0)
-                delta[j] = <real> (factor * (exp(z) - y))
-        value += w_i * row
+        # p_k - 1 is minus the sum of the other probabilities.
+        delta[at[r] + label[r]] = -others[r] * total[r]
+        value += w_i * (z[r] + (top[r] - Z[at[r] + label[r]]))
     return value

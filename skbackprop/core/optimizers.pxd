@@ -40,14 +40,24 @@ cdef inline bint decays(Optimizer opt) noexcept nogil:
 
 
 cdef inline void step(
-    Optimizer opt, real[::1] theta, const real[::1] grad, real[:, ::1] memory
+    Optimizer opt,
+    long long t,
+    real[::1] theta,
+    const real[::1] grad,
+    real[:, ::1] memory,
+    Py_ssize_t first,
+    Py_ssize_t last,
 ) noexcept nogil:
-    """theta <- theta + update(grad, memory), and t <- t + 1."""
-    opt.t += 1
+    """Step t of the parameters first to last: theta <- theta + update(grad, memory)."""
+    if first == last:
+        return
     if opt.kind == Solver.SGD:
-        sgd(opt, theta, grad, memory[0])
+        sgd(opt, theta[first:last], grad[first:last], memory[0, first:last])
     else:
-        adam(opt, theta, grad, memory[0], memory[1])
+        adam(
+            opt, t, theta[first:last], grad[first:last], memory[0, first:last],
+            memory[1, first:last],
+        )
 
 
 cdef inline void sgd(
@@ -68,6 +78,7 @@ cdef inline void sgd(
 
 cdef inline void adam(
     Optimizer opt,
+    long long t,
     real[::1] theta,
     const real[::1] grad,
     real[::1] m,
@@ -80,8 +91,8 @@ cdef inline void adam(
     cdef real epsilon = <real> opt.epsilon
     cdef real eta = <real> (
         opt.learning_rate
-        * sqrt(1 - pow(opt.beta_2, <double> opt.t))
-        / (1 - pow(opt.beta_1, <double> opt.t))
+        * sqrt(1 - pow(opt.beta_2, <double> t))
+        / (1 - pow(opt.beta_1, <double> t))
     )
     for i in range(theta.shape[0]):
         m[i] = beta_1 * m[i] + rest_1 * grad[i]

@@ -1,16 +1,95 @@
 """The three products of back-propagation, and the sums beside them.
 
-Shapes: A (n, p), W (p, q), b (q), Z and delta (n, q), all in the layout of the
-batch but W and b, which are row-major views of theta; an empty b means no bias.
+Shapes: A (n, p), W (p, q), b (q), Z and delta (n, q); W and b are row-major views of
+theta, the rest is in the layout of matrix.pxd, as are the copies of W and W^T that
+``pack_weights`` makes once per step. An empty b means no bias. ``first`` and
+``last`` bound the rows, or the units, that the calling thread has to do.
 """
+
+from libc.string cimport memcpy
 
 from .blas cimport gemm
 from .gather cimport row_at
+from .matrix cimport elements, stride
+from .panels cimport (
+    few_product,
+    narrow_gradient,
+    narrow_product,
+    pack,
+    pack_transposed,
+    panel_gradient,
+    panel_product,
+    panel_sum,
+    panels_to_rows,
+    rows_to_panels,
+    sparse_gradient,
+    sparse_product,
+)
 from .real cimport real
+from .simd cimport BYTES, PANELS, WIDTH, doubles, floats
+
+
+cdef inline bint narrow(real* tag, Py_ssize_t q) noexcept nogil:
+    """Whether q outputs fill at most half a vector."""
+    return PANELS and 2 * q * <Py_ssize_t> sizeof(real) <= BYTES
+
+
+cdef inline const real* bias_or_null(const real[::1] b) noexcept nogil:
+    return &b[0] if b.shape[0] > 0 else NULL
+
+
+cdef inline Py_ssize_t packed_elements(Py_ssize_t p, Py_ssize_t q) noexcept nogil:
+    """The reals of a packed (p, q) matrix and its row 0; none where BLAS works."""
+    return elements(p + 1, q) if PANELS else 0
+
+
+cdef inline void pack_weights(
+    const real[::1] W,
+    const real[::1] b,
+    Py_ssize_t p,
+    Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    real[::1] packed,
+) noexcept nogil:
+    """packed = [b; W], columns first to last."""
+    if packed.shape[0] == 0 or first == last:
+        return
+    if real is float:
+        pack(
+            <const floats*> &W[0], <const floats*> bias_or_null(b), p, q, first, last,
+            <floats*> &packed[0],
+        )
+    else:
+        pack(
+            <const doubles*> &W[0], <const doubles*> bias_or_null(b), p, q, first, last,
+            <doubles*> &packed[0],
+        )
+
+
+cdef inline void pack_weights_transposed(
+    const real[::1] W,
+    Py_ssize_t p,
+    Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    real[::1] packed,
+) noexcept nogil:
+    """packed = [0; W^T], columns first to last, which are rows of W."""
+    if packed.shape[0] == 0 or first == last:
+        return
+    if real is float:
+        pack_transposed(
+            <const floats*> &W[0], p, q, first, last, <floats*> &packed[0]
+        )
+    else:
+        pack_transposed(
+            <const doubles*> &W[0], p, q, first, last, <doubles*> &packed[0]
+        )
 
 
 cdef inline void set_rows(const real[::1] b, Py_ssize_t q, real[::1] Z) noexcept nogil:
-    """Z = 1 b, with a column of ones; 0 without a bias."""
+    """Z = 1 b, with a column of ones; 0 without a bias.  Row-major."""
     cdef Py_ssize_t i, k
     if b.shape[0] == 0:
         for i in range(Z.shape[0]):
@@ -23,49 +102,249 @@ cdef inline void set_rows(const real[::1] b, Py_ssize_t q, real[::1] Z) noexcept
 
 cdef inline void affine(
     const real[::1] A,
+    Py_ssize_t n,
+    Py_ssize_t p,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const real[::1] W,
+    const real[::1] b,
+    const real[::1] packed,
+    Py_ssize_t q,
+    real[::1] Z,
+) noexcept nogil:
+    """Z_j = A_{j-1} W_j + b_j; from W itself where nothing has been packed.  (F1)"""
+    if not PANELS:
+        affine_rows(A[first * p : last * p], W, b, p, q, Z[first * q : last * q])
+    elif packed.shape[0] > 0:
+        if real is float:
+            panel_product(
+                <const floats*> &A[0], n, p, first, last,
+                <const floats*> &packed[0], q, <floats*> &Z[0],
+            )
+        else:
+            panel_product(
+                <const doubles*> &A[0], n, p, first, last,
+                <const doubles*> &packed[0], q, <doubles*> &Z[0],
+            )
+    elif real is float:
+        few_product(
+            <const floats*> &A[0], WIDTH, stride(n, p), n, p, <const floats*> &W[0],
+            <const floats*> bias_or_null(b), q, <floats*> &Z[0], WIDTH, stride(n, q),
+        )
+    else:
+        few_product(
+            <const doubles*> &A[0], WIDTH, stride(n, p), n, p, <const doubles*> &W[0],
+            <const doubles*> bias_or_null(b), q, <doubles*> &Z[0], WIDTH, stride(n, q),
+        )
+
+
+cdef inline void affine_rows(
+    const real[::1] A,
     const real[::1] W,
     const real[::1] b,
     Py_ssize_t p,
     Py_ssize_t q,
     real[::1] Z,
 ) noexcept nogil:
-    """Z_j = A_{j-1} W_j + b_j.  (F1)"""
-    set_rows(b, q, Z)
-    gemm(c"N", c"N", Z.shape[0] // q, q, p, &A[0], p, &W[0], q, <real> 1, &Z[0])
+    """Z_j = A_{j-1} W_j + b_j, all of it row-major.  (F1)"""
+    cdef Py_ssize_t n = Z.shape[0] // q
+    if not PANELS:
+        set_rows(b, q, Z)
+        gemm(c"N", c"N", n, q, p, &A[0], p, &W[0], q, <real> 1, &Z[0])
+    elif real is float:
+        few_product(
+            <const floats*> &A[0], p, WIDTH, n, p, <const floats*> &W[0],
+            <const floats*> bias_or_null(b), q, <floats*> &Z[0], q, WIDTH,
+        )
+    else:
+        few_product(
+            <const doubles*> &A[0], p, WIDTH, n, p, <const doubles*> &W[0],
+            <const doubles*> bias_or_null(b), q, <doubles*> &Z[0], q, WIDTH,
+        )
+
+
+cdef inline void affine_output(
+    const real[::1] A,
+    Py_ssize_t n,
+    Py_ssize_t p,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const real[::1] W,
+    const real[::1] b,
+    const real[::1] packed,
+    const real[::1] transposed,
+    Py_ssize_t q,
+    real[::1] spare,
+    real[::1] Z,
+) noexcept nogil:
+    """Z_J = A_{J-1} W_J + b_J with a row-major Z_J; ``spare`` is in panels.  (F1)"""
+    cdef real* tag = NULL
+    if not PANELS:
+        affine_rows(A[first * p : last * p], W, b, p, q, Z[first * q : last * q])
+    elif packed.shape[0] == 0 and transposed.shape[0] == 0:
+        if real is float:
+            few_product(
+                <const floats*> &A[0], WIDTH, stride(n, p), n, p,
+                <const floats*> &W[0], <const floats*> bias_or_null(b), q,
+                <floats*> &Z[0], q, WIDTH,
+            )
+        else:
+            few_product(
+                <const doubles*> &A[0], WIDTH, stride(n, p), n, p,
+                <const doubles*> &W[0], <const doubles*> bias_or_null(b), q,
+                <doubles*> &Z[0], q, WIDTH,
+            )
+    elif narrow(tag, q):
+        if real is float:
+            narrow_product(
+                <const floats*> &A[0], n, p, first, last,
+                <const floats*> &transposed[0], <const floats*> bias_or_null(b), q,
+                <floats*> &Z[0],
+            )
+        else:
+            narrow_product(
+                <const doubles*> &A[0], n, p, first, last,
+                <const doubles*> &transposed[0], <const doubles*> bias_or_null(b), q,
+                <doubles*> &Z[0],
+            )
+    else:
+        affine(A, n, p, first, last, W, b, packed, q, spare)
+        to_rows(spare, n, q, first, last, Z)
+
+
+cdef inline void to_rows(
+    const real[::1] A,
+    Py_ssize_t n,
+    Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    real[::1] rows,
+) noexcept nogil:
+    """The layout's rows first to last, row-major."""
+    if not PANELS:
+        memcpy(&rows[first * q], &A[first * q], (last - first) * q * sizeof(real))
+    elif real is float:
+        panels_to_rows(
+            <const floats*> &A[0], n, q, first, last, <floats*> &rows[0]
+        )
+    else:
+        panels_to_rows(
+            <const doubles*> &A[0], n, q, first, last, <doubles*> &rows[0]
+        )
+
+
+cdef inline void from_rows(
+    const real[::1] rows,
+    Py_ssize_t n,
+    Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    real[::1] A,
+) noexcept nogil:
+    """Row-major rows first to last into the layout."""
+    if not PANELS:
+        memcpy(&A[first * q], &rows[first * q], (last - first) * q * sizeof(real))
+    elif real is float:
+        rows_to_panels(
+            <const floats*> &rows[0], NULL, n, n, q, first, last, <floats*> &A[0]
+        )
+    else:
+        rows_to_panels(
+            <const doubles*> &rows[0], NULL, n, n, q, first, last, <doubles*> &A[0]
+        )
 
 
 cdef inline void back(
     const real[::1] delta,
-    const real[::1] W,
-    Py_ssize_t p,
+    Py_ssize_t n,
     Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const real[::1] W,
+    const real[::1] transposed,
+    Py_ssize_t p,
     real[::1] previous,
 ) noexcept nogil:
     """delta_{j+1} W_{j+1}^T, the first factor of (B2); dL/dX of layer 1.  (B5)"""
-    cdef Py_ssize_t n = delta.shape[0] // q
-    gemm(c"N", c"T", n, p, q, &delta[0], q, &W[0], q, <real> 0, &previous[0])
+    if not PANELS:
+        gemm(
+            c"N", c"T", last - first, p, q, &delta[first * q], q, &W[0], q,
+            <real> 0, &previous[first * p],
+        )
+    elif real is float:
+        panel_product(
+            <const floats*> &delta[0], n, q, first, last,
+            <const floats*> &transposed[0], p, <floats*> &previous[0],
+        )
+    else:
+        panel_product(
+            <const doubles*> &delta[0], n, q, first, last,
+            <const doubles*> &transposed[0], p, <doubles*> &previous[0],
+        )
 
 
 cdef inline void add_weight_gradient(
     const real[::1] A,
-    const real[::1] delta,
+    Py_ssize_t n,
     Py_ssize_t p,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const real[::1] delta,
     Py_ssize_t q,
     real[::1] dW,
 ) noexcept nogil:
-    """dL/dW_j = A_{j-1}^T delta_j, added to dW.  (B3)"""
-    cdef Py_ssize_t n = delta.shape[0] // q
-    gemm(c"T", c"N", p, q, n, &A[0], p, &delta[0], q, <real> 1, &dW[0])
+    """dL/dW_j = A_{j-1}^T delta_j, added to dW, rows first to last of it.  (B3)"""
+    cdef real* tag = NULL
+    if first == last:
+        return
+    if not PANELS:
+        gemm(
+            c"T", c"N", last - first, q, n, &A[first], p, &delta[0], q,
+            <real> 1, &dW[first * q],
+        )
+    elif real is float:
+        if narrow(tag, q):
+            narrow_gradient(
+                <const floats*> &A[0], n, p, first, last,
+                <const floats*> &delta[0], q, <floats*> &dW[0],
+            )
+        else:
+            panel_gradient(
+                <const floats*> &A[0], n, p, first, last,
+                <const floats*> &delta[0], q, <floats*> &dW[0],
+            )
+    elif narrow(tag, q):
+        narrow_gradient(
+            <const doubles*> &A[0], n, p, first, last,
+            <const doubles*> &delta[0], q, <doubles*> &dW[0],
+        )
+    else:
+        panel_gradient(
+            <const doubles*> &A[0], n, p, first, last,
+            <const doubles*> &delta[0], q, <doubles*> &dW[0],
+        )
 
 
 cdef inline void add_bias_gradient(
-    const real[::1] delta, Py_ssize_t q, real[::1] db
+    const real[::1] delta,
+    Py_ssize_t n,
+    Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    real[::1] db,
 ) noexcept nogil:
-    """dL/db_j = sum over rows of delta_j, added to db.  (B4)"""
+    """dL/db_j = sum over rows of delta_j, added to db, units first to last.  (B4)"""
     cdef Py_ssize_t i, k
-    for i in range(delta.shape[0] // q):
-        for k in range(q):
-            db[k] += delta[i * q + k]
+    if first == last:
+        return
+    if not PANELS:
+        for i in range(n):
+            for k in range(first, last):
+                db[k] += delta[i * q + k]
+    elif real is float:
+        panel_sum(<const floats*> &delta[0], n, first, last, q, <floats*> &db[0])
+    else:
+        panel_sum(<const doubles*> &delta[0], n, first, last, q, <doubles*> &db[0])
 
 
 cdef inline void sparse_affine(
@@ -74,6 +353,10 @@ cdef inline void sparse_affine(
     const long long[::1] indptr,
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
+    Py_ssize_t n,
+    Py_ssize_t p,
+    Py_ssize_t first,
+    Py_ssize_t last,
     const real[::1] W,
     const real[::1] b,
     Py_ssize_t q,
@@ -82,14 +365,35 @@ cdef inline void sparse_affine(
     """Z_1 = X W_1 + b_1 over the stored entries of CSR rows.  (F1)"""
     cdef Py_ssize_t i, j, k, r, w_at
     cdef real x
-    set_rows(b, q, Z)
-    for i in range(Z.shape[0] // q):
+    cdef const real* values
+    cdef const int* columns
+    if not PANELS:
+        set_rows(b, q, Z[first * q : last * q])
+        for i in range(first, last):
+            r = row_at(rows, start, i)
+            for j in range(indptr[r], indptr[r + 1]):
+                x = data[j]
+                w_at = indices[j] * q
+                for k in range(q):
+                    Z[i * q + k] += x * W[w_at + k]
+        return
+    for i in range(first, last):
         r = row_at(rows, start, i)
-        for j in range(indptr[r], indptr[r + 1]):
-            x = data[j]
-            w_at = indices[j] * q
-            for k in range(q):
-                Z[i * q + k] += x * W[w_at + k]
+        k = indptr[r + 1] - indptr[r]
+        values = &data[indptr[r]] if k > 0 else NULL
+        columns = &indices[indptr[r]] if k > 0 else NULL
+        if real is float:
+            sparse_product(
+                <const floats*> values, columns, k, <const floats*> &W[0],
+                <const floats*> bias_or_null(b), p, q, stride(n, q),
+                <floats*> &Z[i * WIDTH],
+            )
+        else:
+            sparse_product(
+                <const doubles*> values, columns, k, <const doubles*> &W[0],
+                <const doubles*> bias_or_null(b), p, q, stride(n, q),
+                <doubles*> &Z[i * WIDTH],
+            )
 
 
 cdef inline void add_sparse_weight_gradient(
@@ -98,45 +402,62 @@ cdef inline void add_sparse_weight_gradient(
     const long long[::1] indptr,
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
+    Py_ssize_t n,
     const real[::1] delta,
     Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
     real[::1] dW,
 ) noexcept nogil:
-    """dL/dW_1 = X^T delta_1 over the stored entries of CSR rows, added.  (B3)"""
+    """dL/dW_1 = X^T delta_1 over stored entries, added, columns first to last.  (B3)"""
     cdef Py_ssize_t i, j, k, r, w_at
     cdef real x
-    for i in range(delta.shape[0] // q):
+    if first == last:
+        return
+    for i in range(n):
         r = row_at(rows, start, i)
-        for j in range(indptr[r], indptr[r + 1]):
-            x = data[j]
-            w_at = indices[j] * q
-            for k in range(q):
-                dW[w_at + k] += x * delta[i * q + k]
+        k = indptr[r + 1] - indptr[r]
+        if k == 0:
+            continue
+        if not PANELS:
+            for j in range(indptr[r], indptr[r + 1]):
+                x = data[j]
+                w_at = indices[j] * q
+                for k in range(first, last):
+                    dW[w_at + k] += x * delta[i * q + k]
+        elif real is float:
+            sparse_gradient(
+                <const floats*> &data[indptr[r]], &indices[indptr[r]], k,
+                <const floats*> &delta[i * WIDTH], q, stride(n, q), first, last,
+                <floats*> &dW[0],
+            )
+        else:
+            sparse_gradient(
+                <const doubles*> &data[indptr[r]], &indices[indptr[r]], k,
+                <const doubles*> &delta[i * WIDTH], q, stride(n, q), first, last,
+                <doubles*> &dW[0],
+            )
 
 
 cdef inline double penalty(
-    const real[::1] W, double alpha, double scale, real[::1] dW
+    const real[::1] W, double c, real[::1] dW
 ) noexcept nogil:
-    """alpha/2 ||W||^2 scale; dW = alpha W scale, or 0.  (R1)"""
+    """||W||^2 / 2; dW = c W.  (R1)"""
     cdef Py_ssize_t i, lane, whole
-    cdef real c = <real> (alpha * scale)
     # Lanes, because a sum in one order cannot be vectorised.
     cdef double[8] lanes
     cdef double total = 0
-    if alpha == 0:
-        for i in range(dW.shape[0]):
-            dW[i] = 0
-        return 0
+    cdef real factor = <real> c
     whole = W.shape[0] - W.shape[0] % 8
     for lane in range(8):
         lanes[lane] = 0
     for i in range(0, whole, 8):
         for lane in range(8):
             lanes[lane] += <double> W[i + lane] * W[i + lane]
-            dW[i + lane] = c * W[i + lane]
+            dW[i + lane] = factor * W[i + lane]
     for i in range(whole, W.shape[0]):
         lanes[0] += <double> W[i] * W[i]
-        dW[i] = c * W[i]
+        dW[i] = factor * W[i]
     for lane in range(8):
         total += lanes[lane]
-    return 0.5 * alpha * scale * total
+    return 0.5 * total

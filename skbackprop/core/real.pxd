@@ -1,6 +1,6 @@
 """The fused type, and the elementary functions of libm, spelled once."""
 
-from libc.math cimport exp, expf, sqrt, sqrtf, tanh, tanhf
+from libc.math cimport exp, expf, log1p, log1pf, sqrt, sqrtf, tanh, tanhf
 
 cdef fused real:
     float
@@ -35,7 +35,14 @@ cdef inline real logistic(real x) noexcept nogil:
     return (1 if x > 0 else e) / (1 + e)
 
 
-cdef inline double machine_epsilon(real* tag) noexcept nogil:
+cdef inline real log_of_one_plus(real x) noexcept nogil:
+    if real is float:
+        return log1pf(x)
+    else:
+        return log1p(x)
+
+
+cdef inline double machine_epsilon(const real* tag) noexcept nogil:
     """The spacing of the numbers above 1, of the type that tag points to."""
     if real is float:
         return 1.1920928955078125e-07
