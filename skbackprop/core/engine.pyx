@@ -221,6 +221,7 @@ cdef inline void forward(
     cdef Py_ssize_t j, p, q, J = t.n_layers
     cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
     cdef bint sparse = indptr.shape[0] > 0
+    cdef real[::1] Z_1
     if first == last:
         return
     if not sparse:
@@ -228,15 +229,16 @@ cdef inline void forward(
     for j in range(1, J + 1):
         p, q = t.size[j - 1], t.size[j]
         if j == 1 and sparse:
+            # The place of delta_J is that of a Z_J in panels, which becomes rows.
+            Z_1 = Z(t, places, 1, work)
+            if J == 1:
+                Z_1 = delta(t, places, 1, work)
             sparse_affine(
                 data, indices, indptr, rows, start, n, p, first, last,
-                W(t, theta, 1), b(t, theta, 1), q,
-                delta(t, places, 1, work) if J == 1 else Z(t, places, 1, work),
+                W(t, theta, 1), b(t, theta, 1), q, Z_1,
             )
             if J == 1:
-                to_rows(
-                    delta(t, places, 1, work), n, q, first, last, Z(t, places, 1, work)
-                )
+                to_rows(Z_1, n, q, first, last, Z(t, places, 1, work))
         elif j == J:
             affine_output(
                 A(t, places, J - 1, work), n, p, first, last,
@@ -299,6 +301,7 @@ cdef inline double output_loss(
     cdef real[::1] Z_J = Z(t, places, J, work), A_J = A(t, places, J, work)
     cdef real[::1] Y_batch = work[places[J + 1, Y_] : at]
     cdef real[::1] delta_J = work[places[J + 1, ROWS_] : ], w = work[at:at]
+    cdef real[::1] values
     if first == last:
         return 0
     if sample_weight.shape[0] > 0:
@@ -309,8 +312,10 @@ cdef inline double output_loss(
         gather_labels(labels, rows, start, first, last, label_work)
     else:
         gather_rows(Y, rows, start, first, last, Y_batch)
+    values = Z_J
     if not t.from_z:
         activate(output, Z_J[first * q : last * q], A_J[first * q : last * q])
+        values = A_J
     i = first
     while i < last:
         stop = min(i + GROUP, last)
@@ -323,8 +328,7 @@ cdef inline double output_loss(
             )
         else:
             sums[i // GROUP] = weighted_loss(
-                t.loss, t.from_z,
-                Z_J[i * q : stop * q] if t.from_z else A_J[i * q : stop * q],
+                t.loss, t.from_z, values[i * q : stop * q],
                 Y_batch[i * q : stop * q], w, q, scale, delta_J[i * q : stop * q],
             )
         i = stop
