@@ -575,7 +575,7 @@ def test_blocks_of_rows(loss: str, sparse: bool, rng: np.random.Generator) -> No
         output_activation="softmax" if classes else "identity",
         random_state=0,
     )
-    assert block_rows(net._topology, 8, sparse) < n
+    assert block_rows(net._topology, np.float64, sparse) < n
     dense = rng.normal(size=(n, 3))
     X = sp.csr_array(dense) if sparse else dense
     Y = rng.integers(0, 3, n) if classes else rng.normal(size=(n, 3))
@@ -613,7 +613,7 @@ def test_wide_network_has_small_blocks(rng: np.random.Generator) -> None:
         output_activation="identity",
         random_state=0,
     )
-    size = block_rows(net._topology, 8, False)
+    size = block_rows(net._topology, np.float64, False)
     assert size == 256
     X = rng.normal(size=(2 * size + 1, 2))
     want = reference.forward(X, net.coefs_, net.intercepts_, ["relu", "identity"])[1][1]

@@ -4,16 +4,17 @@ A new loss is one enumerator and one branch in ``loss_and_delta`` (and, where a
 canonical output makes it exact for any Z, one in ``canonical_loss_and_delta``
 and in ``canonical_output``), all here, and its paragraph in docs/derivations.md.
 
-Both work on at most LANES elements, in arrays of that length, so that every loop is
-one that compilers turn into vectors. ``weighted_loss`` and ``label_loss`` go over the
-rows: they return sum_i w_i l_i and write delta, which is scale w_i times dl_i/dA or
-dl_i/dZ. Z, A, Y and delta are row-major (n, q), flat; an empty w means weights of one.
+Both work on LANES elements, so that every loop is one that compilers turn into
+vectors, and in double, since a loss is summed over many rows. ``weighted_loss`` and
+``label_loss`` go over the rows: they return sum_i w_i l_i and write delta, which is
+scale w_i times dl_i/dA or dl_i/dZ. Z, A, Y and delta are row-major (n, q), flat; an
+empty w means weights of one.
 """
 
 from libc.math cimport log, log1p
 
 from .activations cimport Activation
-from .real cimport exponential, log_of_one_plus, logistic, machine_epsilon, real
+from .real cimport exponential, log_of_one_plus, machine_epsilon, real
 
 cdef enum:
     LANES = 16
@@ -38,16 +39,15 @@ cdef inline int canonical_output(int loss) noexcept nogil:
 
 
 cdef inline void loss_and_delta(
-    int loss, const real* A, const real* Y, real* l, real* delta
+    int loss, const double* A, const double* Y, double eps, double* l, double* delta
 ) noexcept nogil:
     """l = l(A, Y) and delta = dl/dA of LANES elements.  (L1) (L2) (L4)"""
     cdef int i
-    cdef real eps = machine_epsilon(A)
     cdef double a, y
     if loss == Loss.SQUARED_ERROR:  # (L1)
         for i in range(LANES):
             delta[i] = A[i] - Y[i]
-            l[i] = <real> 0.5 * delta[i] * delta[i]
+            l[i] = 0.5 * delta[i] * delta[i]
     elif loss == Loss.BINARY_CROSS_ENTROPY:  # (L2), a clipped
         for i in range(LANES):
             a, y = A[i], Y[i]
@@ -55,9 +55,9 @@ cdef inline void loss_and_delta(
                 a = eps if a <= eps else 1 - eps
                 delta[i] = 0
             else:
-                delta[i] = <real> ((a - y) / (a * (1 - a)))
+                delta[i] = (a - y) / (a * (1 - a))
             # 0 log 0 = 0 needs no branch, since a is inside (0, 1).
-            l[i] = <real> -(y * log(a) + (1 - y) * log1p(-a))
+            l[i] = -(y * log(a) + (1 - y) * log1p(-a))
     elif loss == Loss.POISSON:  # (L4), a clipped
         for i in range(LANES):
             a, y = A[i], Y[i]
@@ -65,34 +65,31 @@ cdef inline void loss_and_delta(
                 a = eps
                 delta[i] = 0
             else:
-                delta[i] = <real> (1 - y / a)
-            l[i] = <real> (a - y + (y * log(y / a) if y > 0 else 0))
+                delta[i] = 1 - y / a
+            l[i] = a - y + (y * log(y / a) if y > 0 else 0)
 
 
 cdef inline void canonical_loss_and_delta(
-    int loss, const real* Z, const real* Y, real* l, real* delta
+    int loss, const double* Z, const double* Y, double* l, double* delta
 ) noexcept nogil:
     """l and delta = A - Y of LANES elements, both from Z.  (L5)"""
     cdef int i
-    cdef real size, low, e
+    cdef double size, low, e
     if loss == Loss.BINARY_CROSS_ENTROPY:
         for i in range(LANES):
             size = Z[i] if Z[i] > 0 else -Z[i]
-            low = logistic(-size)
-            l[i] = (
-                (Z[i] if Z[i] > 0 else 0) - Z[i] * Y[i]
-                + log_of_one_plus(exponential(-size))
-            )
+            e = exponential(-size)
+            low = e / (1 + e)
+            l[i] = (Z[i] if Z[i] > 0 else 0) - Z[i] * Y[i] + log_of_one_plus(e)
             # sigma(z) - y, without cancellation where sigma(z) is near 1.
             delta[i] = (1 - Y[i]) - low if Z[i] > 0 else low - Y[i]
     elif loss == Loss.POISSON:
         for i in range(LANES):
-            e = exponential(Z[i])
-            delta[i] = e - Y[i]
-            l[i] = e - Y[i] - Y[i] * Z[i]
+            delta[i] = exponential(Z[i]) - Y[i]
+            l[i] = delta[i] - Y[i] * Z[i]
         for i in range(LANES):
             if Y[i] > 0:
-                l[i] += <real> (Y[i] * log(Y[i]))
+                l[i] += Y[i] * log(Y[i])
 
 
 cdef inline double weighted_loss(
@@ -107,11 +104,12 @@ cdef inline double weighted_loss(
 ) noexcept nogil:
     """sum_i w_i l_i; delta = scale w_i dl_i/dA, or dl_i/dZ from values of Z.  (L0)"""
     cdef Py_ssize_t e = 0, k, row = 0, column = 0, count = values.shape[0]
-    cdef real[LANES] z
-    cdef real[LANES] y
-    cdef real[LANES] l
-    cdef real[LANES] d
+    cdef double[LANES] z
+    cdef double[LANES] y
+    cdef double[LANES] l
+    cdef double[LANES] d
     cdef double w_i, value = 0
+    cdef real* tag = NULL
     while e < count:
         for k in range(LANES):
             z[k] = values[min(e + k, count - 1)]
@@ -119,7 +117,9 @@ cdef inline double weighted_loss(
         if from_z:
             canonical_loss_and_delta(loss, &z[0], &y[0], &l[0], &d[0])
         else:
-            loss_and_delta(loss, &z[0], &y[0], &l[0], &d[0])
+            loss_and_delta(
+                loss, &z[0], &y[0], machine_epsilon(tag), &l[0], &d[0]
+            )
         for k in range(min(LANES, count - e)):
             w_i = w[row] if w.shape[0] > 0 else 1
             # A row without weight adds nothing, not even an infinity.

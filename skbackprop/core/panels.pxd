@@ -8,7 +8,7 @@ order, whatever the rows or columns that a call is asked for.
 
 from libc.string cimport memcpy
 
-from .matrix cimport GROUP, stride
+from .matrix cimport stride
 from .simd cimport (
     ROWS,
     WIDTH,
