@@ -32,7 +32,7 @@ from ._layers import (
 )
 from ._schedules import Schedule
 from ._table import Table, as_is, predict_rows
-from ._threads import SHORT_STEP_FLOP, one_thread
+from ._threads import STEP_FLOP, blas_threads, threads_for
 from ._training import (
     DIVERGED,
     EXHAUSTED,
@@ -356,10 +356,11 @@ class BaseBackpropMLP(BaseEstimator):
                 print(message)
             return False
 
-        rows = problem.batch_size
-        if self.solver == "lbfgs":
-            rows = len(state.order)
-        with one_thread(6.0 * rows * len(state.theta) < SHORT_STEP_FLOP):
+        rows = len(state.order) if self.solver == "lbfgs" else problem.batch_size
+        flop = 6.0 * rows * len(state.theta)
+        n_threads = threads_for(self.n_jobs, flop, STEP_FLOP)
+        problem = replace(problem, n_threads=n_threads)
+        with blas_threads(self.n_jobs, flop):
             if self.solver == "lbfgs":
                 return train_lbfgs(problem, state, int(self.max_fun), after_epoch)
             return train(problem, state, after_epoch), ""
@@ -503,7 +504,9 @@ class BaseBackpropMLP(BaseEstimator):
                 f"Got {topology.sizes[0]}."
             )
         theta = self._parameters(topology)
-        return predict_rows(topology, theta, X, link=link, finish=finish)
+        return predict_rows(
+            topology, theta, X, link=link, finish=finish, n_jobs=self.n_jobs
+        )
 
     # Pickling ----------------------------------------------------------------
 

@@ -89,6 +89,12 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         of scikit-learn, or a callable ``scorer(estimator, X, y)``.
     dtype : {None, 'float32', 'float64'}, default=None
         Type of parameters and arithmetic. None follows X.
+    n_jobs : int or None, default=None
+        Threads that share a training step, or the rows of a prediction; -1 is one for
+        every CPU. None takes as many as the work of a step pays for, and one inside
+        a worker of joblib, another process or another thread. The number of threads
+        does not change a result, except where ``SKBACKPROP_SIMD=portable`` leaves
+        them to BLAS.
 
     Attributes
     ----------
@@ -175,6 +181,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         weight_decay: float = 0.01,
         scoring: Any = None,
         dtype: Any = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -202,6 +209,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         self.weight_decay = weight_decay
         self.scoring = scoring
         self.dtype = dtype
+        self.n_jobs = n_jobs
         self.class_weight = class_weight
 
     def fit(

@@ -143,7 +143,9 @@ def validator(
         truth = (targets.Y if targets.labels is None else targets.labels)[rows]
 
         def score(theta: Array) -> float:
-            outputs = predict(topology, theta, table, rows=rows)
+            outputs = predict(
+                topology, theta, table, rows=rows, n_jobs=estimator.n_jobs
+            )
             if not np.isfinite(outputs).all():
                 return np.nan
             return estimator._default_score(outputs, truth, weights)

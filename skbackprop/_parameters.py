@@ -114,6 +114,10 @@ def _is_dtype(value: Any) -> bool:
         return False
 
 
+N_JOBS = Constraint(
+    "an int other than 0",
+    lambda v: isinstance(v, Integral) and not isinstance(v, bool) and v != 0,
+)
 DTYPE = Constraint("float32, float64", _is_dtype)
 
 
@@ -179,4 +183,5 @@ COMMON_RULES: dict[str, tuple[Constraint, ...]] = {
         CALLABLE,
     ),
     "dtype": (NONE, DTYPE),
+    "n_jobs": (NONE, N_JOBS),
 }

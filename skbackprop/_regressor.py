@@ -34,7 +34,7 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
     shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
     early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
-    max_fun, weight_decay, dtype
+    max_fun, weight_decay, dtype, n_jobs
         As for :class:`BackpropMLPClassifier`.
     scoring : str, callable or None, default=None
         Validation score: None for R^2, 'loss' for the negated loss, any scorer of
@@ -97,6 +97,7 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
         weight_decay: float = 0.01,
         scoring: Any = None,
         dtype: Any = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -124,6 +125,7 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
         self.weight_decay = weight_decay
         self.scoring = scoring
         self.dtype = dtype
+        self.n_jobs = n_jobs
         self.loss = loss
 
     def fit(

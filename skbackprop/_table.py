@@ -13,6 +13,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ._layers import Array
+from ._threads import PREDICTION_FLOP, each, share, threads_for
 from .core import engine
 from .core.topology import Topology
 
@@ -154,6 +155,7 @@ def predict(
     rows: Array = _IN_ORDER,
     link: bool = True,
     finish: Callable[[Array], Array] = as_is,
+    n_jobs: int | None = 1,
 ) -> Array:
     """A_J of all rows of the table, or of the given ones; Z_J without the link.
 
@@ -162,28 +164,43 @@ def predict(
     n = len(rows) if len(rows) else table.n_rows
     q = topology.sizes[-1]
     size = min(n, block_rows(topology, theta.dtype, table.sparse))
-    scratch = make_scratch(
-        topology, size, theta.dtype, sparse=table.sparse, backward=False
-    )
-    block = np.empty((size, q), dtype=theta.dtype)
-    out = None if size else finish(block)
-    for start, stop in _pieces(n, max(size, 1)):
-        outputs = block[: stop - start]
-        flat = outputs.reshape(-1)
-        engine.predict(
-            topology,
-            theta,
-            *table.inputs,
-            rows,
-            start,
-            stop,
-            flat,
-            scratch.work,
-            scratch.places,
-            link,
+    flop = 2.0 * n * len(theta)
+    n_threads = threads_for(n_jobs, flop, PREDICTION_FLOP) if size < n else 1
+    pieces = list(_pieces(n, max(size, 1)))
+    outputs: list[Array] = []
+
+    def work(some: list[tuple[int, int]]) -> None:
+        scratch = make_scratch(
+            topology, size, theta.dtype, sparse=table.sparse, backward=False
         )
-        out = _put(out, finish(outputs), start, n)
-    return out
+        block = np.empty((size, q), dtype=theta.dtype)
+        for start, stop in some:
+            engine.predict(
+                topology,
+                theta,
+                *table.inputs,
+                rows,
+                start,
+                stop,
+                block[: stop - start].reshape(-1),
+                scratch.work,
+                scratch.places,
+                link,
+            )
+            piece = finish(block[: stop - start])
+            if start == 0:
+                # The first piece tells what the result is an array of.
+                outputs.append(np.empty((n, *piece.shape[1:]), dtype=piece.dtype))
+            outputs[0][start:stop] = piece
+
+    if not pieces:
+        return finish(np.empty((0, q), dtype=theta.dtype))
+    if n_threads == 1:
+        work(pieces)
+    else:
+        work(pieces[:1])
+        each(work, [pieces[1 + k :: n_threads] for k in range(n_threads)])
+    return outputs[0]
 
 
 def _put(out: Array | None, piece: Array, start: int, n: int) -> Array:
@@ -201,11 +218,12 @@ def predict_rows(
     *,
     link: bool = True,
     finish: Callable[[Array], Array] = as_is,
+    n_jobs: int | None = 1,
 ) -> Array:
     """``predict`` of X as the user gave it; a block at a time where it must be cast."""
     if X.dtype == theta.dtype and (sp.issparse(X) or X.flags.c_contiguous):
         table = make_table(X, dtype=theta.dtype)
-        return predict(topology, theta, table, link=link, finish=finish)
+        return predict(topology, theta, table, link=link, finish=finish, n_jobs=n_jobs)
     out, n = None, X.shape[0]
     size = block_rows(topology, theta.dtype, sp.issparse(X))
     for start, stop in _pieces(n, size):
@@ -232,6 +250,7 @@ def value_and_gradient(
     rows: Array = _IN_ORDER,
     grad: Array | None = None,
     dX: Array | None = None,
+    n_threads: int = 1,
 ) -> float:
     """[sum_i w_i l_i + alpha/2 sum_j ||W_j||^2] / denominator; grad is filled.  (L0)
 
@@ -255,7 +274,8 @@ def value_and_gradient(
     flat = none if dX is None else dX.reshape(-1)
     p = topology.sizes[0]
     for start, stop in _pieces(n, max(size, 1)):
-        value += engine.loss_and_grad(
+        value += share(
+            engine.loss_and_grad,
             topology,
             theta,
             *table,
@@ -265,6 +285,10 @@ def value_and_gradient(
             denominator,
             none if grad is None else grad,
             none if dX is None else flat[start * p : stop * p],
-            *scratch,
+            scratch.work,
+            scratch.label_work,
+            scratch.sums,
+            places=scratch.places,
+            n_threads=n_threads,
         )
     return value

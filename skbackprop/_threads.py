@@ -1,31 +1,147 @@
-"""One BLAS thread while steps are short, where a second costs more than it does."""
+"""How many threads, and the threads that share a call of the engine.
+
+Threads live no longer than the call: a forked process finds none of them missing,
+and nothing is left that could wait for work.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-# scikit-learn depends on it, so that it is there.
-from threadpoolctl import ThreadpoolController
+import numpy as np
 
-#: Work of a step, in FLOP, below which one thread is best: some milliseconds.
-SHORT_STEP_FLOP = 2e8
+from .core import engine
+
+T = TypeVar("T")
+
+#: Work of a step, in FLOP, from which another thread pays for its waiting.
+STEP_FLOP = 2e7
+#: Work of a prediction that pays for starting threads: a millisecond or two.
+PREDICTION_FLOP = 4e8
+#: Work of a step below which one thread of BLAS is best.
+BLAS_STEP_FLOP = 2e8
+
+
+def available() -> int:
+    """CPUs that this process may use: affinity, cgroup and OMP_NUM_THREADS."""
+    from joblib import cpu_count
+
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    cpus = _cpu_count(cpu_count, os.environ.get("LOKY_MAX_CPU_COUNT"))
+    return min(cpus, int(limit)) if limit.isdigit() and int(limit) > 0 else cpus
+
+
+@cache
+def _cpu_count(count: Callable[[], int], _limit: str | None) -> int:
+    return max(1, count())
+
+
+def is_worker() -> bool:
+    """Whether others work beside this thread, so that one is its share."""
+    from joblib.parallel import get_active_backend
+
+    return (
+        threading.current_thread() is not threading.main_thread()
+        or multiprocessing.parent_process() is not None
+        or bool(getattr(get_active_backend()[0], "nesting_level", 0))
+    )
+
+
+def threads_for(n_jobs: int | None, flop: float, enough: float) -> int:
+    """How many threads a call of so much work takes; None decides by the work.
+
+    A number is taken as it is, and a negative one counts from the CPUs, as joblib's.
+    """
+    if not engine.threads_of_its_own():
+        return 1
+    if n_jobs is None:
+        if flop < 2 * enough or is_worker():
+            return 1
+        return max(1, min(available(), int(flop / enough)))
+    return n_jobs if n_jobs > 0 else max(1, available() + 1 + n_jobs)
+
+
+def share(call: Callable[..., T], *arguments: Any, places: Any, n_threads: int) -> T:
+    """``call(*arguments, places)`` of the engine, made by several threads at once."""
+    if n_threads == 1:
+        return call(*arguments, places)
+    barrier = np.zeros(engine.barrier_length(), dtype=np.intc)
+    ready = threading.Event()
+    team: list[threading.Thread] = []
+
+    def work(thread: int) -> None:
+        ready.wait()
+        if thread <= len(team):
+            call(*arguments, places.copy(), thread, barrier, len(team) + 1)
+
+    try:
+        for thread in range(1, n_threads):
+            worker = threading.Thread(target=work, args=(thread,), daemon=True)
+            worker.start()
+            team.append(worker)
+    except RuntimeError:
+        pass  # the system gives no more threads: fewer will do
+    finally:
+        ready.set()
+    if not team:
+        return call(*arguments, places)
+    # It returns when the last of them is done with the arrays: nobody need be joined.
+    return call(*arguments, places, 0, barrier, len(team) + 1)
+
+
+def each(work: Callable[[list[Any]], None], parts: list[list[Any]]) -> None:
+    """``work(part)`` for every part, each in a thread of its own; errors are raised."""
+    errors: list[BaseException] = []
+
+    def guarded(part: list[Any]) -> None:
+        try:
+            work(part)
+        except BaseException as error:
+            errors.append(error)
+
+    team: list[threading.Thread] = []
+    for part in parts[1:]:
+        worker = threading.Thread(target=guarded, args=(part,), daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:
+            work(part)
+            continue
+        team.append(worker)
+    try:
+        work(parts[0])
+    finally:
+        for worker in team:
+            worker.join()
+    if errors:
+        raise errors[0]
 
 
 @cache
 def _controller() -> Any:
     """Found once: to look for the libraries takes a millisecond, a limit little."""
+    # scikit-learn depends on it, so that it is there.
+    from threadpoolctl import ThreadpoolController
+
     return ThreadpoolController()
 
 
-def one_thread(when: bool) -> AbstractContextManager[Any]:
-    """Limit BLAS to one thread, if asked to, and give back what was set.
+def blas_threads(n_jobs: int | None, flop: float) -> AbstractContextManager[Any]:
+    """At the portable level, limit the threads of BLAS, and give back what was set.
 
     The limit holds for the whole process, so that two threads could restore each
     other's; and OpenBLAS heeds the main thread only. So the main thread alone sets it.
     """
-    if when and threading.current_thread() is threading.main_thread():
-        return _controller().limit(limits=1, user_api="blas")
-    return nullcontext()
+    main = threading.current_thread() is threading.main_thread()
+    if engine.threads_of_its_own() or not main:
+        return nullcontext()
+    if n_jobs is None and flop >= BLAS_STEP_FLOP and not is_worker():
+        return nullcontext()
+    limit = 1 if n_jobs is None else n_jobs if n_jobs > 0 else available() + 1 + n_jobs
+    return _controller().limit(limits=max(1, limit), user_api="blas")

@@ -18,6 +18,7 @@ import scipy.optimize
 from ._layers import Array
 from ._schedules import Schedule
 from ._table import Table, block_rows, make_scratch, value_and_gradient
+from ._threads import share
 from .core import engine
 from .core.optimizers import Optimizer
 from .core.topology import Topology
@@ -46,6 +47,8 @@ class Problem:
     validate: Callable[[Array], float] | None
     #: Whether moments outlive the fit, and so must belong to the epoch kept.
     keeps_state: bool
+    #: Threads that share a step.
+    n_threads: int = 1
 
 
 @dataclass
@@ -204,7 +207,8 @@ class _Steps:
         while start < n and np.isfinite(total):
             stop = min(n, start + self.batches_per_run * problem.batch_size)
             began = time.perf_counter()
-            total = engine.train_run(
+            total = share(
+                engine.train_run,
                 problem.topology,
                 state.optimizer,
                 state.theta,
@@ -218,7 +222,11 @@ class _Steps:
                 problem.mean_weight,
                 problem.alpha,
                 total,
-                *self.scratch,
+                self.scratch.work,
+                self.scratch.label_work,
+                self.scratch.sums,
+                places=self.scratch.places,
+                n_threads=problem.n_threads,
             )
             seconds = time.perf_counter() - began
             if seconds < _RUN_SECONDS / 2 and stop < n:
@@ -243,6 +251,7 @@ class _Steps:
                 alpha=problem.alpha,
                 rows=state.order[start:stop],
                 grad=self.grad,
+                n_threads=problem.n_threads,
             )
             total += value * (stop - start)
             if not np.isfinite(total):
@@ -354,6 +363,7 @@ def train_lbfgs(
             denominator=denominator,
             alpha=problem.alpha,
             grad=grad,
+            n_threads=problem.n_threads,
         )
         history.loss = value
         # SciPy keeps what it is given, and float32 needs a copy anyway.

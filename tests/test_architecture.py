@@ -51,13 +51,13 @@ ALLOWED: dict[str, set[str]] = {
     "_training": {
         "_schedules",
         "_table",
+        "_threads",
         "_layers",
         "core.engine",
         "core.optimizers",
         "core.topology",
     },
     "_schedules": set(),
-    "_threads": set(),
     # network
     "_network": {
         "_table",
@@ -66,7 +66,8 @@ ALLOWED: dict[str, set[str]] = {
         "core.activations",
         "core.losses",
     },
-    "_table": {"_layers", "core.engine", "core.topology"},
+    "_table": {"_layers", "_threads", "core.engine", "core.topology"},
+    "_threads": {"core.engine"},
     "_layers": {"core.activations", "core.losses", "core.topology"},
     # anybody's
     "_version": set(),

@@ -360,8 +360,7 @@ def test_run_does_not_start_from_a_loss_that_is_not_finite() -> None:
 
 
 DOORS = {
-    "predict": "t theta X data indices indptr rows start stop out work "
-    "places link",
+    "predict": "t theta X data indices indptr rows start stop out work places link",
     "loss_and_grad": "t theta X data indices indptr Y labels sample_weight rows "
     "start stop denominator grad dX work label_work sums places",
     "l2_and_grad": "t theta alpha denominator grad sums",
@@ -385,9 +384,7 @@ class Arguments:
         t = Topology([3, 4, q], [Activation.RELU, output], [True, True], loss)
         rng = np.random.default_rng(0)
         empty = np.empty(0)
-        scratch = make_scratch(
-            t, 4, np.float64, sparse=sparse, input_gradient=True
-        )
+        scratch = make_scratch(t, 4, np.float64, sparse=sparse, input_gradient=True)
         self.values: dict[str, Any] = {
             "t": t,
             "opt": Optimizer(Solver.ADAM, 0.1),

@@ -9,15 +9,16 @@ from pathlib import Path
 
 SHAPES = [(rows, vectors) for rows in (8, 4, 2, 1) for vectors in (3, 2, 1)]
 
-HEAD = '''"""Written by make_tiles.py: C += A B for tiles of a few rows by a few vectors."""
+HEAD = '''"""Written by make_tiles.py: C = start + A B of a few rows by a few vectors."""
 
 from .simd cimport at, splat, vec
 
 
 '''
 
-TILE = '''cdef inline void tile_{R}x{V}(
-    const vec* A, Py_ssize_t a_row, Py_ssize_t a_k, Py_ssize_t inner, Py_ssize_t a_panel,
+TILE = """cdef inline void tile_{R}x{V}(
+    const vec* A, Py_ssize_t a_row, Py_ssize_t a_k,
+    Py_ssize_t inner, Py_ssize_t a_panel,
     const vec* B, Py_ssize_t b_k, Py_ssize_t K,
     const vec* start, Py_ssize_t start_row, vec* C, Py_ssize_t c_row,
 ) noexcept nogil:
@@ -33,11 +34,12 @@ TILE = '''cdef inline void tile_{R}x{V}(
         k = stop
         A = at(A, a_panel - inner * a_k)
 {store}
-'''
+"""
 
 PICK = '''cdef inline void tile(
     int rows, int vectors,
-    const vec* A, Py_ssize_t a_row, Py_ssize_t a_k, Py_ssize_t inner, Py_ssize_t a_panel,
+    const vec* A, Py_ssize_t a_row, Py_ssize_t a_k,
+    Py_ssize_t inner, Py_ssize_t a_panel,
     const vec* B, Py_ssize_t b_k, Py_ssize_t K,
     const vec* start, Py_ssize_t start_row, vec* C, Py_ssize_t c_row,
 ) noexcept nogil:
@@ -50,9 +52,7 @@ PICK = '''cdef inline void tile(
 {branches}
 '''
 
-ARGUMENTS = (
-    "A, a_row, a_k, inner, a_panel, B, b_k, K, start, start_row, C, c_row"
-)
+ARGUMENTS = "A, a_row, a_k, inner, a_panel, B, b_k, K, start, start_row, C, c_row"
 
 
 def tile(rows: int, vectors: int) -> str:
