@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -53,10 +55,11 @@ LOOP(double, float64)
 """
 
 
-def pin_threads(threads: int) -> None:
-    """Limit every library to `threads`; start the script anew if need be.
+def pin_threads(threads: int, cpus: int | None = None) -> None:
+    """Limit every library to `threads`, this process to `cpus` (as many if None).
 
-    The variables are read when the libraries are loaded, and they already are.
+    The variables are read when the libraries are loaded, and they already are: the
+    script is started anew if need be.
     """
     wanted = {
         name: str(threads)
@@ -78,7 +81,8 @@ def pin_threads(threads: int) -> None:
         raise SystemExit(subprocess.call(command, env={**os.environ, **wanted}))
     if sys.platform == "linux":
         # Some pools obey no variable. The last CPUs: the first serve interrupts.
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+        last = sorted(os.sched_getaffinity(0))[-(cpus or threads) :]
+        os.sched_setaffinity(0, last)
 
 
 def describe() -> dict[str, str]:
@@ -93,6 +97,7 @@ def describe() -> dict[str, str]:
             facts[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             facts[name] = "not installed"
+    facts["level of skbackprop"] = level() or "the build has no levels"
     import scipy.linalg  # noqa: F401  loads SciPy's own BLAS, so that it is listed
 
     for pool in threadpool_info():
@@ -103,6 +108,16 @@ def describe() -> dict[str, str]:
                 f"{pool['num_threads']} threads"
             )
     return facts
+
+
+def level() -> str | None:
+    """Return the instruction set that skbackprop uses; None where it has one only."""
+    try:
+        import skbackprop.core
+    except ImportError:
+        return None
+    found = getattr(skbackprop.core, "level", None)
+    return None if found is None else str(found)
 
 
 def _cpu_model() -> str:
@@ -140,6 +155,24 @@ class Peak:
         """Return the peak that shares refer to."""
         return max(self.fma.get(dtype, 0.0), self.matmul[dtype])
 
+    def two_at_once(self) -> float | None:
+        """Return how much faster two threads do two loops than one does one.
+
+        2 on two cores that nobody else uses. None where there is no compiler.
+        """
+        loop = self._loops.get("float32")
+        if loop is None:
+            return None
+        work = partial(_loop_seconds, loop, "float32", 20_000_000)
+        alone = work()[0]
+        threads = [Thread(target=work) for _ in range(2)]
+        began = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return 2.0 * alone / (time.perf_counter() - began)
+
     def __str__(self) -> str:
         parts = [
             f"{dtype} {rates[dtype] / 1e9:.0f} ({kind})"
@@ -171,14 +204,19 @@ def _compile_fma_loops() -> dict[str, ctypes._CFuncPtr]:
     return loops
 
 
-def _fma_rate(loop: ctypes._CFuncPtr, dtype: str) -> float:
+def _loop_seconds(
+    loop: ctypes._CFuncPtr, dtype: str, turns: int
+) -> tuple[float, float]:
+    """Return the seconds that the loop takes, and its FLOP."""
     real = ctypes.c_float if dtype == "float32" else ctypes.c_double
-    rate = 0.0
-    for _ in range(5):
-        began = time.perf_counter()
-        flop = loop(1_000_000, 0.5, 0.5, ctypes.byref(real()))
-        rate = max(rate, flop / (time.perf_counter() - began))
-    return rate
+    began = time.perf_counter()
+    flop = loop(turns, 0.5, 0.5, ctypes.byref(real()))
+    return time.perf_counter() - began, flop
+
+
+def _fma_rate(loop: ctypes._CFuncPtr, dtype: str) -> float:
+    timed = [_loop_seconds(loop, dtype, 1_000_000) for _ in range(5)]
+    return max(flop / seconds for seconds, flop in timed)
 
 
 def _matmul_rate(dtype: str, n: int = 1_024) -> float:

@@ -1,9 +1,5 @@
-"""Peak memory of fit and predict_proba beyond X, y and the output.
+"""Peak memory of fit and predict_proba beyond X, y and the output."""
 
-python benchmarks/memory.py --library ours
-"""
-
-import argparse
 import gc
 import json
 import os
@@ -13,67 +9,53 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from machine import describe, pin_threads
+from sections import Options, Result, Section, Unavailable
 from shapes import LONG, make_data
 from timing import table
 
-MEASURES = ("fit", "fit, early_stopping", "predict_proba")
+CALLS = ("fit", "fit, early_stopping", "predict_proba")
+LIBRARIES = ("ours", "sklearn_mlp")
 WARM_UP_ROWS = 200
 
 
-def main() -> None:
-    """Measure each call in a fresh process, then print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", choices=["ours", "sklearn"], default="ours")
-    parser.add_argument("--threads", type=int, default=1)
-    # How this script calls itself for one measurement.
-    parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    pin_threads(options.threads)
-    if options.measure:
-        print(json.dumps(_measure(options.library, options.measure)))
-        return
-
-    try:
-        _new_classifier(options.library)
-    except ImportError as error:
-        print(f"{options.library}: not installed ({error})")
-        return
-    for name, fact in describe().items():
-        print(f"- {name}: {fact}")
-    print(f"- {options.library}, X {LONG.rows} x {LONG.features} float32")
-    print()
-    rows: list[list[str]] = []
-    for measure in MEASURES:
-        result = _in_child(options.library, options.threads, measure)
-        rows.append([measure, *(f"{result[key] / 1e6:.1f}" for key in result)])
-    print(table(["call", "peak above X and y, MB", "baseline, MB"], rows))
+def _measure(options: Options) -> Result:
+    """Return the bytes of each call, each from a fresh process."""
+    if options.quick:
+        return {"fit": {"ours": _in_child("ours", "fit")}}
+    return {
+        call: {library: _in_child(library, call) for library in LIBRARIES}
+        for call in CALLS
+    }
 
 
-def _in_child(library: str, threads: int, measure: str) -> dict[str, int]:
-    command = [sys.executable, __file__, "--library", library]
-    command += ["--threads", str(threads), "--measure", measure]
+def _in_child(library: str, call: str) -> dict[str, int]:
     # glibc would raise this threshold by itself and keep freed arrays of several
     # megabytes, where the next ones hide: now each array is mapped and unmapped.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     output = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
-    return json.loads(output)
+        [sys.executable, __file__, library, call],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if output.returncode:
+        raise Unavailable(f"the process of {library}, {call} failed")
+    return json.loads(output.stdout)
 
 
-def _measure(library: str, measure: str) -> dict[str, int]:
+def _bytes_of(library: str, call: str) -> dict[str, int]:
     """Return the bytes that the call needed on top of the baseline."""
     warnings.simplefilter("ignore")  # one epoch does not converge
     X, y = make_data(LONG, "float32", seed=0)
-    model = _new_classifier(library, early_stopping="early" in measure)
+    model = _new_classifier(library, early_stopping="early" in call)
     # Imports, BLAS buffers and everything lazy belong to the baseline.
     model.fit(X[:WARM_UP_ROWS], y[:WARM_UP_ROWS])
     model.predict_proba(X[:WARM_UP_ROWS])
     gc.collect()
     _reset_peak()
     baseline = _peak()
-    if measure == "predict_proba":
+    if call == "predict_proba":
         output = model.predict_proba(X).nbytes
     else:
         output = 0
@@ -121,5 +103,27 @@ def _peak() -> int:
     return peak if sys.platform == "darwin" else 1_024 * peak
 
 
+def _tell(result: Result) -> str:
+    rows = [
+        [call, library, *(f"{each[key] / 1e6:.1f}" for key in ("peak", "baseline"))]
+        for call, libraries in result.items()
+        for library, each in libraries.items()
+    ]
+    return table(["call", "contender", "peak above X and y, MB", "baseline, MB"], rows)
+
+
+SECTION = Section(
+    "memory",
+    "Memory",
+    f"The peak of resident memory of one call on {LONG.rows:,} x {LONG.features} "
+    f"float32, one epoch, hidden layer {LONG.hidden[0]}, beyond X, y and the output, "
+    f"each in a fresh process. The baseline, taken after a fit of {WARM_UP_ROWS} rows, "
+    "holds X, y, the imports and the buffers of BLAS.",
+    measure=_measure,
+    tell=_tell,
+    figures=lambda result: {},
+    protocol="",
+)
+
 if __name__ == "__main__":
-    main()
+    print(json.dumps(_bytes_of(*sys.argv[1:])))

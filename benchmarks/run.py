@@ -1,153 +1,113 @@
-"""Time a training step of skbackprop and of its peers, one markdown table.
+"""Measure all that docs/benchmarks.md tells, and write it.
 
-python benchmarks/run.py --shapes tiny,small --rounds 5
+python benchmarks/run.py
+python benchmarks/run.py --only steps,levels --rounds 9
+python benchmarks/run.py --quick
+
+Each section runs in a process of its own and leaves its result in a cache; the report
+is made of all results that are there. What --quick leaves is kept apart.
 """
 
 import argparse
-import importlib
-import json
+import subprocess
 import sys
+import time
 from collections.abc import Callable
-from functools import partial
-from math import isfinite
 from pathlib import Path
-from statistics import median
 
-from contenders import NAMES, Setup, Skipped, Training
-from machine import Peak, describe, pin_threads
-from shapes import SHAPES, flop_per_step, make_data, steps
-from timing import epochs_for, in_turns, microseconds, ratio, table
+import report
+from contenders import NAMES
+from machine import describe, pin_threads
+from sections import Options, Section, Unavailable
+from shapes import SHAPES
 
-Seconds = dict[str, list[float]]
-REFERENCE = "sklearn_mlp"
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+QUICK = ("tiny", "medium")
 
 
-def main() -> None:
-    """Measure every shape, then print."""
-    options = _options()
-    pin_threads(options.threads)
-    peak = Peak()
-    seconds: dict[str, Seconds] = {}
-    absent: dict[str, str] = {}
-    for shape in options.shapes:
-        print(f"{shape} ...", file=sys.stderr)
-        seconds[shape] = _measure(shape, options, peak.sample, absent)
+def main() -> int:
+    """Run the sections that are asked for, then write the report."""
+    sections = report.SECTIONS
+    options = _options(tuple(sections))
+    if options.section:
+        return _measure(sections[options.section], options)
+    failed: list[str] = []
+    for name in options.only:
+        print(f"{name} ...", file=sys.stderr)
+        command = [sys.executable, __file__, *sys.argv[1:], "--section", name]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+    for path in report.write(options.cache, options.output):
+        print(path)
+    if failed:
+        print(f"not measured: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
-    facts = describe()
-    for name, fact in facts.items():
-        print(f"- {name}: {fact}")
-    print(f"- {peak}")
-    print(
-        f"- {options.solver}, {options.dtype}, {options.threads} thread(s), "
-        f"{options.rounds} rounds; median, fastest and slowest round"
+
+def _measure(section: Section, options: argparse.Namespace) -> int:
+    """Measure one section in this process and keep its result."""
+    pin_threads(section.threads, section.cpus)
+    began = time.perf_counter()
+    asked = Options(
+        rounds=options.rounds or (1 if options.quick else 5),
+        seconds=options.seconds or (0.02 if options.quick else 0.3),
+        quick=options.quick,
+        shapes=options.shapes or (QUICK if options.quick else tuple(SHAPES)),
+        contenders=options.contenders,
+        data=options.data,
     )
-    for name, reason in absent.items():
-        print(f"- {name}: {reason}")
-    print()
-    print(_report(seconds, options.threads * peak.best(options.dtype)))
-    if options.json:
-        result = {
-            "options": {**vars(options), "json": str(options.json)},
-            "machine": facts,
-            "peak": {"fma": peak.fma, "matmul": peak.matmul},
-            "absent": absent,
-            "seconds_per_step": seconds,
-        }
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    try:
+        result = section.measure(asked)
+    except Unavailable as error:
+        print(f"{section.name}: {error}", file=sys.stderr)
+        return 1
+    report.keep(options.cache, section, asked, result, describe())
+    took = time.perf_counter() - began
+    print(f"  {section.name}: {took:.0f} s", file=sys.stderr)
+    return 0
 
 
-def _measure(
-    shape_name: str,
-    options: argparse.Namespace,
-    between: Callable[[], None],
-    absent: dict[str, str],
-) -> Seconds:
-    """Return each contender's seconds per step, one per round."""
-    shape = SHAPES[shape_name]
-    X, y = make_data(shape, options.dtype, seed=0)
-    setup = Setup(
-        hidden=shape.hidden,
-        batch_size=shape.batch,
-        solver=options.solver,
-        learning_rate=1e-3,
-        random_state=0,
-        threads=options.threads,
+def _options(sections: tuple[str, ...]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    trainings: dict[str, Training] = {}
-    for name in options.contenders:
-        try:
-            module = importlib.import_module(f"contenders.{name}")
-            trainings[name] = module.prepare(X, y, setup)
-        except ImportError as error:
-            absent[name] = f"not installed ({error})"
-        except Skipped as error:
-            absent[name] = f"skipped for {shape_name}: {error}"
-    _check_losses(shape_name, {name: train(1) for name, train in trainings.items()})
-    epochs = {n: epochs_for(train, options.seconds) for n, train in trainings.items()}
-    calls = {n: partial(train, epochs[n]) for n, train in trainings.items()}
-    seconds = in_turns(calls, options.rounds, between)
-    return {
-        name: [took / (epochs[name] * steps(shape)) for took in all_rounds]
-        for name, all_rounds in seconds.items()
-    }
-
-
-def _check_losses(shape_name: str, losses: dict[str, float]) -> None:
-    """Warn about a contender that does not train what the others train."""
-    losses.pop("nothing", None)
-    usual = median(losses.values()) if losses else 0.0
-    for name, loss in losses.items():
-        if not isfinite(loss) or abs(loss - usual) > 0.25 * usual:
-            print(
-                f"{shape_name}: the first epoch's loss of {name} is {loss:.3g}, "
-                f"the contenders' median is {usual:.3g}",
-                file=sys.stderr,
-            )
-
-
-def _report(seconds: dict[str, Seconds], peak: float) -> str:
-    """Return the table; where scikit-learn is left out, so is its column."""
-    rows: list[list[str]] = []
-    for shape_name, contenders in seconds.items():
-        reference = contenders.get(REFERENCE)
-        flop = flop_per_step(SHAPES[shape_name])
-        for name, each in contenders.items():
-            trains = name != "nothing"
-            low, middle, high = (f(each) for f in (min, median, max))
-            share = f"{flop / (middle * peak):.1%}" if trains else ""
-            faster = f"{ratio(reference, each):.2f}" if reference and trains else ""
-            spread = f"{microseconds(low)} to {microseconds(high)}"
-            rows.append([shape_name, name, microseconds(middle), spread, faster, share])
-    header = [
-        "shape",
-        "contender",
-        "us per step",
-        "spread",
-        "x scikit-learn",
-        "share of peak",
-    ]
-    return table(header, rows)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--shapes", type=_names(tuple(SHAPES)), default=list(SHAPES))
-    add("--contenders", type=_names(NAMES), default=list(NAMES))
-    add("--dtype", choices=["float32", "float64"], default="float32")
-    add("--solver", choices=["adam", "sgd"], default="adam")
-    add("--threads", type=int, default=1)
-    add("--rounds", type=int, default=5)
-    add("--seconds", type=float, default=0.3, help="shortest timed call")
-    add("--json", type=Path, help="file for the raw numbers")
-    return parser.parse_args()
+    add(
+        "--only",
+        type=_names(sections),
+        default=sections,
+        help=f"sections to measure: {', '.join(sections)}; none: the report only",
+    )
+    add("--quick", action="store_true", help="try the script: small sizes, one round")
+    add("--rounds", type=int, help="5 if not given")
+    add("--seconds", type=float, help="shortest timed call, 0.3 if not given")
+    add("--shapes", type=_names(tuple(SHAPES)), help=f"of {', '.join(SHAPES)}")
+    add("--contenders", type=_names(NAMES), help="for the sections steps and float64")
+    add("--output", type=Path, help="folder of the report, docs if not given")
+    add("--cache", type=Path, help="of the results, build/benchmarks if not given")
+    add(
+        "--data",
+        type=Path,
+        default=ROOT.parent / "shared" / "data",
+        help="folder of data sets, NAME.csv.gz and NAME.json, for whole_fits",
+    )
+    # How this script calls itself for one section.
+    add("--section", choices=sections, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    tried = BUILD / "quick"  # not where it would replace a real report
+    if options.output is None:
+        options.output = tried if options.quick else ROOT / "docs"
+    if options.cache is None:
+        options.cache = tried if options.quick else BUILD / "benchmarks"
+    return options
 
 
-def _names(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+def _names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     """Return a parser of comma-separated names."""
 
-    def names(text: str) -> list[str]:
-        given = text.split(",")
+    def names(text: str) -> tuple[str, ...]:
+        given = () if text == "none" else tuple(text.split(","))
         if unknown := [name for name in given if name not in known]:
             raise argparse.ArgumentTypeError(
                 f"unknown: {', '.join(unknown)}; there are {', '.join(known)}"
@@ -158,4 +118,4 @@ def _names(known: tuple[str, ...]) -> Callable[[str], list[str]]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,15 +4,31 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import median
+from typing import Self
 
 Call = Callable[[], object]
+Seconds = dict[str, list[float]]
+UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+
+
+class Clocked(float):
+    """A number with the seconds that it took: where our clock would count more."""
+
+    seconds: float
+
+    def __new__(cls, value: float, seconds: float) -> Self:
+        """Return `value`, which took `seconds`."""
+        number = super().__new__(cls, value)
+        number.seconds = seconds
+        return number
 
 
 def seconds_of(call: Call) -> float:
-    """Return how long one call takes."""
+    """Return how long one call takes, or says that it took."""
     began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+    result = call()
+    took = time.perf_counter() - began
+    return result.seconds if isinstance(result, Clocked) else took
 
 
 def epochs_for(
@@ -32,12 +48,12 @@ def epochs_for(
 
 def in_turns(
     calls: Mapping[str, Call], rounds: int, between: Call | None = None
-) -> dict[str, list[float]]:
+) -> Seconds:
     """Return each call's seconds, one per round: A B C, A B C, ...
 
     A machine that slows down for a while then slows all of them.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    seconds: Seconds = {name: [] for name in calls}
     for _ in range(rounds):
         if between is not None:
             between()
@@ -46,18 +62,69 @@ def in_turns(
     return seconds
 
 
+def seconds_per_epoch(
+    trainings: Mapping[str, Callable[[int], object]],
+    seconds: float,
+    rounds: int,
+    between: Call | None = None,
+) -> Seconds:
+    """Return each training's seconds per epoch, one per round of `seconds` or more."""
+    epochs = {name: epochs_for(train, seconds) for name, train in trainings.items()}
+    calls = {name: partial(train, epochs[name]) for name, train in trainings.items()}
+    return {
+        name: [took / epochs[name] for took in each]
+        for name, each in in_turns(calls, rounds, between).items()
+    }
+
+
 def ratio(of: list[float], over: list[float]) -> float:
     """Return the median over the rounds of how many times `over` is faster."""
     return median(a / b for a, b in zip(of, over, strict=True))
 
 
-def microseconds(seconds: float) -> str:
-    """Return the time as text, with a digit after the point where that counts."""
-    us = 1e6 * seconds
-    return f"{us:.1f}" if us < 100 else f"{us:.0f}"
+def digits(value: float) -> str:
+    """Return the number as text, with three digits that count."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+
+
+def times_table(
+    seconds: Seconds,
+    unit: str = "ms",
+    reference: str | None = None,
+    key: str = "contender",
+) -> str:
+    """Return the median, the fastest and slowest round, and the speed by turns.
+
+    The last column is how many times the speed of `reference` the others have.
+    """
+    factor = UNITS[unit]
+    header = [key, unit, "fastest to slowest"]
+    base = seconds.get(reference) if reference else None
+    if base:
+        header.append(f"x {reference}")
+    rows: list[list[str]] = []
+    for name, each in seconds.items():
+        low, middle, high = (digits(factor * f(each)) for f in (min, median, max))
+        row = [name, middle, f"{low} to {high}"]
+        if base:
+            row.append("" if name == "nothing" else digits(ratio(base, each)))
+        rows.append(row)
+    return table(header, rows)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a markdown table, first column to the left, numbers to the right."""
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    """Return a markdown table, words to the left, columns of numbers to the right."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    numbers = [all(map(_is_number, column)) for column in columns]
+    rule = ["---:" if is_number else "---" for is_number in numbers]
+    lines = [header, rule, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def with_notes(text: str, notes: list[str]) -> str:
+    """Return the text and, apart from it, a list; either may be empty."""
+    return "\n\n".join(part for part in (text, "\n".join(notes)) if part)
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.lstrip("*<≤+-/ ")[:1].isdigit() or cell == "-"

@@ -7,16 +7,21 @@ precision is that of X. Two classes are one output with a sigmoid, as in
 scikit-learn; more are a softmax; hidden layers are ReLU; there is no penalty.
 """
 
+import importlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from shapes import Shape
 
 Training = Callable[[int], float]
 
 NAMES = (
     "ours",
+    "ours_avx2",
+    "ours_portable",
     "sklearn_mlp",
     "torch_eager",
     "torch_compile",
@@ -39,6 +44,37 @@ class Setup:
     learning_rate: float
     random_state: int
     threads: int
+
+
+Entry = tuple[str, Setup]
+
+
+def setup_for(shape: Shape, solver: str = "adam", threads: int = 1) -> Setup:
+    """Return the network and the batches of `shape`."""
+    return Setup(
+        hidden=shape.hidden,
+        batch_size=shape.batch,
+        solver=solver,
+        learning_rate=1e-3,
+        random_state=0,
+        threads=threads,
+    )
+
+
+def prepare_all(
+    entries: Mapping[str, Entry], X: Any, y: np.ndarray, absent: dict[str, str]
+) -> dict[str, Training]:
+    """Return the trainings of those that can run; say in `absent` why others cannot."""
+    trainings: dict[str, Training] = {}
+    for label, (name, setup) in entries.items():
+        try:
+            module = importlib.import_module(f"contenders.{name}")
+            trainings[label] = module.prepare(X, y, setup)
+        except ImportError as error:
+            absent[label] = f"not installed ({error})"
+        except Skipped as error:
+            absent[label] = f"not available: {error}"
+    return trainings
 
 
 def initial_parameters(X: np.ndarray, y: np.ndarray, setup: Setup) -> list[np.ndarray]:
