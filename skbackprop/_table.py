@@ -17,7 +17,7 @@ from ._threads import PREDICTION_FLOP, each, share, threads_for
 from .core import engine
 from .core.topology import Topology
 
-_BLOCK_BYTES = 1 << 23
+_BLOCK_BYTES = 1 << 21
 _INT_MAX = 2**31 - 1
 
 
@@ -125,7 +125,7 @@ def make_scratch(
 
 
 def block_rows(topology: Topology, dtype: npt.DTypeLike, sparse: bool) -> int:
-    """Rows per block: the workspace stays near 8 MB, products stay efficient."""
+    """Rows per block: the workspace stays near 2 MB, products stay efficient."""
     places = np.empty(engine.places_shape(topology), dtype=np.intp)
     like = np.empty(0, dtype=dtype)
     few, more = (

@@ -22,48 +22,53 @@ cdef inline bint needs_z(int kind) noexcept nogil:
     return False
 
 
-cdef inline void activate(int kind, real[::1] Z, real[::1] A) noexcept nogil:
-    """A_j = f_j(Z_j), element by element; A may be Z.  (F2)"""
+cdef inline void activate(
+    int kind, const real* Z, real* A, Py_ssize_t n
+) noexcept nogil:
+    """A_j = f_j(Z_j) of n elements; A may be Z.  (F2)"""
     cdef Py_ssize_t i
     if kind == Activation.IDENTITY:  # (A1)
-        if &A[0] != &Z[0]:
-            A[:] = Z
+        if A != Z:
+            for i in range(n):
+                A[i] = Z[i]
     elif kind == Activation.RELU:  # (A2); a NaN stays a NaN
-        for i in range(Z.shape[0]):
+        for i in range(n):
             A[i] = 0 if 0 > Z[i] else Z[i]
     elif kind == Activation.SIGMOID:  # (A3)
-        for i in range(Z.shape[0]):
+        for i in range(n):
             A[i] = logistic(Z[i])
     elif kind == Activation.TANH:  # (A4)
-        for i in range(Z.shape[0]):
+        for i in range(n):
             A[i] = hyperbolic_tangent(Z[i])
     elif kind == Activation.EXP:  # (A5)
-        for i in range(Z.shape[0]):
+        for i in range(n):
             A[i] = exponential(Z[i])
 
 
 cdef inline void times_derivative(
-    int kind, const real[::1] Z, const real[::1] A, real[::1] delta
+    int kind, const real* Z, const real* A, real* delta, Py_ssize_t n
 ) noexcept nogil:
-    """delta <- delta * f'(Z), element by element.  (B1) (B2)"""
+    """delta <- delta * f'(Z), of n elements.  (B1) (B2)"""
     cdef Py_ssize_t i
     if kind == Activation.RELU:  # relu'(0) = 0
-        for i in range(delta.shape[0]):
+        for i in range(n):
             delta[i] = 0 if A[i] == 0 else delta[i]
     elif kind == Activation.SIGMOID:
-        for i in range(delta.shape[0]):
+        for i in range(n):
             delta[i] = delta[i] * A[i] * (1 - A[i])
     elif kind == Activation.TANH:
-        for i in range(delta.shape[0]):
+        for i in range(n):
             delta[i] = delta[i] * (1 - A[i] * A[i])
     elif kind == Activation.EXP:  # 0 of a row without weight stays 0 at infinity
-        for i in range(delta.shape[0]):
+        for i in range(n):
             delta[i] = 0 if delta[i] == 0 else delta[i] * A[i]
 
 
-cdef inline void softmax(real[::1] Z, real[::1] A, Py_ssize_t q) noexcept nogil:
+cdef inline void softmax(
+    const real* Z, real* A, Py_ssize_t n, Py_ssize_t q
+) noexcept nogil:
     """A_ik = exp(Z_ik - max_k Z_ik) / sum_k exp(Z_ik - max_k Z_ik).  (A6)"""
-    cdef Py_ssize_t i, j, k, r, n = Z.shape[0] // q
+    cdef Py_ssize_t i, j, k, r
     # Sixteen rows at a time, so that each loop over them becomes vectors.
     cdef Py_ssize_t[16] at
     cdef real[16] z

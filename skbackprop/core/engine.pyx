@@ -125,58 +125,60 @@ cdef inline Py_ssize_t first_place(real[::1] work) noexcept nogil:
     return <Py_ssize_t> ((64 - address % 64) % 64 // sizeof(real))
 
 
-cdef inline real[::1] Z(
-    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
+cdef inline real* Z(
+    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
 ) noexcept nogil:
-    return work[places[j, Z_] : places[j, DELTA_]]
+    return &work[places[j, Z_]]
 
 
-cdef inline real[::1] A(
-    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
+cdef inline real* A(
+    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
 ) noexcept nogil:
-    if j == 0:
-        return work[places[0, A_] : places[1, PACKED_]]
-    return work[places[j, A_] : places[j, DELTA_]]
+    return &work[places[j, A_]]
 
 
-cdef inline real[::1] delta(
-    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
+cdef inline real* delta(
+    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
 ) noexcept nogil:
-    return work[places[j, DELTA_] : ]
+    return &work[places[j, DELTA_]]
 
 
-cdef inline real[::1] packed(
-    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
+cdef inline real* packed(
+    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
 ) noexcept nogil:
-    return work[places[j, PACKED_] : places[j, TRANSPOSED_]]
+    """W_j as the products read it; NULL where they read it from theta."""
+    if places[j, PACKED_] == places[j, TRANSPOSED_]:
+        return NULL
+    return &work[places[j, PACKED_]]
 
 
-cdef inline real[::1] transposed(
-    Topology t, const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
+cdef inline real* transposed(
+    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
 ) noexcept nogil:
-    return work[places[j, TRANSPOSED_] : places[j, Z_]]
+    """W_j^T as the products read it; NULL where they read theta, or need it not."""
+    if places[j, TRANSPOSED_] == places[j, Z_]:
+        return NULL
+    return &work[places[j, TRANSPOSED_]]
 
 
-cdef inline const real[::1] W(
+cdef inline const real* W(
     Topology t, const real[::1] theta, Py_ssize_t j
 ) noexcept nogil:
-    return theta[t.weights_at[j - 1] : t.biases_at[j - 1]]
+    return &theta[t.weights_at[j - 1]]
 
 
-cdef inline const real[::1] b(
+cdef inline const real* b(
     Topology t, const real[::1] theta, Py_ssize_t j
 ) noexcept nogil:
-    cdef Py_ssize_t at = t.biases_at[j - 1]
-    return theta[at : at + (t.size[j] if t.biased[j - 1] else 0)]
+    return &theta[t.biases_at[j - 1]] if t.biased[j - 1] else NULL
 
 
-cdef inline real[::1] dW(Topology t, real[::1] grad, Py_ssize_t j) noexcept nogil:
-    return grad[t.weights_at[j - 1] : t.biases_at[j - 1]]
+cdef inline real* dW(Topology t, real[::1] grad, Py_ssize_t j) noexcept nogil:
+    return &grad[t.weights_at[j - 1]]
 
 
-cdef inline real[::1] db(Topology t, real[::1] grad, Py_ssize_t j) noexcept nogil:
-    cdef Py_ssize_t at = t.biases_at[j - 1]
-    return grad[at : at + (t.size[j] if t.biased[j - 1] else 0)]
+cdef inline real* db(Topology t, real[::1] grad, Py_ssize_t j) noexcept nogil:
+    return &grad[t.biases_at[j - 1]]
 
 
 # The equations ---------------------------------------------------------------
@@ -195,11 +197,11 @@ cdef inline void pack(
         p, q = t.size[j - 1], t.size[j]
         pack_weights(
             W(t, theta, j), b(t, theta, j), p, q,
-            begin(team, q, GROUP), end(team, q, GROUP), packed(t, places, j, work),
+            begin(team, q, GROUP), end(team, q, GROUP), packed(places, j, work),
         )
         pack_weights_transposed(
             W(t, theta, j), p, q,
-            begin(team, p, GROUP), end(team, p, GROUP), transposed(t, places, j, work),
+            begin(team, p, GROUP), end(team, p, GROUP), transposed(places, j, work),
         )
 
 
@@ -221,41 +223,41 @@ cdef inline void forward(
     cdef Py_ssize_t j, p, q, J = t.n_layers
     cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
     cdef bint sparse = indptr.shape[0] > 0
-    cdef real[::1] Z_1
+    cdef real* Z_1
     if first == last:
         return
     if not sparse:
-        gather_inputs(X, rows, start, n, first, last, A(t, places, 0, work))
+        gather_inputs(X, rows, start, n, first, last, A(places, 0, work))
     for j in range(1, J + 1):
         p, q = t.size[j - 1], t.size[j]
         if j == 1 and sparse:
             # The place of delta_J is that of a Z_J in panels, which becomes rows.
-            Z_1 = Z(t, places, 1, work)
+            Z_1 = Z(places, 1, work)
             if J == 1:
-                Z_1 = delta(t, places, 1, work)
+                Z_1 = delta(places, 1, work)
             sparse_affine(
                 data, indices, indptr, rows, start, n, p, first, last,
                 W(t, theta, 1), b(t, theta, 1), q, Z_1,
             )
             if J == 1:
-                to_rows(Z_1, n, q, first, last, Z(t, places, 1, work))
+                to_rows(Z_1, n, q, first, last, Z(places, 1, work))
         elif j == J:
             affine_output(
-                A(t, places, J - 1, work), n, p, first, last,
-                W(t, theta, J), b(t, theta, J), packed(t, places, J, work),
-                transposed(t, places, J, work), q, delta(t, places, J, work),
-                Z(t, places, J, work),
+                A(places, J - 1, work), n, p, first, last,
+                W(t, theta, J), b(t, theta, J), packed(places, J, work),
+                transposed(places, J, work), q, delta(places, J, work),
+                Z(places, J, work),
             )
         else:
             affine(
-                A(t, places, j - 1, work), n, p, first, last,
-                W(t, theta, j), b(t, theta, j), packed(t, places, j, work),
-                q, Z(t, places, j, work),
+                A(places, j - 1, work), n, p, first, last,
+                W(t, theta, j), b(t, theta, j), packed(places, j, work),
+                q, Z(places, j, work),
             )
         if j < J:
             activate_rows(
                 t.activation[j - 1], n, q, first, last,
-                Z(t, places, j, work), A(t, places, j, work),
+                Z(places, j, work), A(places, j, work),
             )
 
 
@@ -265,21 +267,17 @@ cdef inline void activate_rows(
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] Z,
-    real[::1] A,
+    const real* Z,
+    real* A,
 ) noexcept nogil:
     """A_j = f_j(Z_j), rows first to last, panel by panel.  (F2)"""
     cdef Py_ssize_t k, at
     for k in range(panels(q)):
-        at = k * stride(n, q)
-        activate(
-            kind,
-            Z[at + first * width(q) : at + last * width(q)],
-            A[at + first * width(q) : at + last * width(q)],
-        )
+        at = k * stride(n, q) + first * width(q)
+        activate(kind, Z + at, A + at, (last - first) * width(q))
 
 
-cdef inline double output_loss(
+cdef inline void output_loss(
     Topology t,
     const real[:, ::1] Y,
     const int[::1] labels,
@@ -295,50 +293,48 @@ cdef inline double output_loss(
     const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
     """sums[g] = sum_i w_i l_i of the g-th GROUP of rows, and delta_J.  (L0) (L5) (B1)"""
-    cdef Py_ssize_t J = t.n_layers, q = t.size[J], at = places[J + 1, W_], i, stop
+    cdef Py_ssize_t J = t.n_layers, q = t.size[J], i, m
     cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
     cdef int output = t.activation[J - 1]
-    cdef real[::1] Z_J = Z(t, places, J, work), A_J = A(t, places, J, work)
-    cdef real[::1] Y_batch = work[places[J + 1, Y_] : at]
-    cdef real[::1] delta_J = work[places[J + 1, ROWS_] : ], w = work[at:at]
-    cdef real[::1] values
+    cdef real* Z_J = Z(places, J, work)
+    cdef real* A_J = A(places, J, work)
+    cdef real* Y_batch = &work[places[J + 1, Y_]]
+    cdef real* w_batch = &work[places[J + 1, W_]]
+    cdef real* delta_J = &work[places[J + 1, ROWS_]]
+    cdef real* values = Z_J
+    cdef real* w = NULL
     if first == last:
-        return 0
+        return
     if sample_weight.shape[0] > 0:
-        gather_weights(
-            sample_weight, rows, start, first, last, work[at : at + n]
-        )
+        gather_weights(sample_weight, rows, start, first, last, w_batch)
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
-        gather_labels(labels, rows, start, first, last, label_work)
+        gather_labels(labels, rows, start, first, last, &label_work[0])
     else:
         gather_rows(Y, rows, start, first, last, Y_batch)
-    values = Z_J
     if not t.from_z:
-        activate(output, Z_J[first * q : last * q], A_J[first * q : last * q])
+        activate(output, Z_J + first * q, A_J + first * q, (last - first) * q)
         values = A_J
     i = first
     while i < last:
-        stop = min(i + GROUP, last)
+        m = min(GROUP, last - i)
         if sample_weight.shape[0] > 0:
-            w = work[at + i : at + stop]
+            w = w_batch + i
         if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
             sums[i // GROUP] = label_loss(
-                Z_J[i * q : stop * q], label_work[i:stop], w, q, scale,
-                delta_J[i * q : stop * q],
+                Z_J + i * q, &label_work[i], w, m, q, scale, delta_J + i * q
             )
         else:
             sums[i // GROUP] = weighted_loss(
-                t.loss, t.from_z, values[i * q : stop * q],
-                Y_batch[i * q : stop * q], w, q, scale, delta_J[i * q : stop * q],
+                t.loss, t.from_z, values + i * q, Y_batch + i * q, w, m, q, scale,
+                delta_J + i * q,
             )
-        i = stop
+        i += m
     if not t.from_z:
         times_derivative(
-            output, Z_J[first * q : last * q], A_J[first * q : last * q],
-            delta_J[first * q : last * q],
+            output, Z_J + first * q, A_J + first * q, delta_J + first * q,
+            (last - first) * q,
         )
-    from_rows(delta_J, n, q, first, last, delta(t, places, J, work))
-    return 0
+    from_rows(delta_J, n, q, first, last, delta(places, J, work))
 
 
 cdef inline void backward(
@@ -352,24 +348,24 @@ cdef inline void backward(
     """delta_J to delta_1, for this thread's rows.  (B2)"""
     cdef Py_ssize_t j, k, at, p, q
     cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
-    cdef real[::1] Z_j, A_j, delta_j
+    cdef real* Z_j
+    cdef real* A_j
+    cdef real* delta_j
     if first == last:
         return
     for j in range(t.n_layers - 1, 0, -1):
         p, q = t.size[j], t.size[j + 1]
-        Z_j, A_j = Z(t, places, j, work), A(t, places, j, work)
-        delta_j = delta(t, places, j, work)
+        Z_j, A_j = Z(places, j, work), A(places, j, work)
+        delta_j = delta(places, j, work)
         back(
-            delta(t, places, j + 1, work), n, q, first, last,
-            W(t, theta, j + 1), transposed(t, places, j + 1, work), p, delta_j,
+            delta(places, j + 1, work), n, q, first, last,
+            W(t, theta, j + 1), transposed(places, j + 1, work), p, delta_j,
         )
         for k in range(panels(p)):
-            at = k * stride(n, p)
+            at = k * stride(n, p) + first * width(p)
             times_derivative(
-                t.activation[j - 1],
-                Z_j[at + first * width(p) : at + last * width(p)],
-                A_j[at + first * width(p) : at + last * width(p)],
-                delta_j[at + first * width(p) : at + last * width(p)],
+                t.activation[j - 1], Z_j + at, A_j + at, delta_j + at,
+                (last - first) * width(p),
             )
 
 
@@ -392,18 +388,18 @@ cdef inline void gradients(
         p, q = t.size[j - 1], t.size[j]
         if j == 1 and indptr.shape[0] > 0:
             add_sparse_weight_gradient(
-                data, indices, indptr, rows, start, n, delta(t, places, 1, work), q,
+                data, indices, indptr, rows, start, n, delta(places, 1, work), q,
                 begin(team, q, GROUP), end(team, q, GROUP), dW(t, grad, 1),
             )
         else:
             add_weight_gradient(
-                A(t, places, j - 1, work), n, p,
+                A(places, j - 1, work), n, p,
                 begin(team, p, GROUP), end(team, p, GROUP),
-                delta(t, places, j, work), q, dW(t, grad, j),
+                delta(places, j, work), q, dW(t, grad, j),
             )
         if t.biased[j - 1]:
             add_bias_gradient(
-                delta(t, places, j, work), n, q,
+                delta(places, j, work), n, q,
                 begin(team, q, GROUP), end(team, q, GROUP), db(t, grad, j),
             )
 
@@ -431,7 +427,7 @@ cdef inline void start_gradient(
                     k = at
                 sums[chunk] = 0
                 if k > at:
-                    sums[chunk] = penalty(theta[at:k], c, grad[at:k])
+                    sums[chunk] = penalty(&theta[at], k - at, c, &grad[at])
                 for i in range(k, min(at + CHUNK, stop)):
                     grad[i] = 0
             chunk += 1
@@ -472,16 +468,19 @@ cdef inline void update(
     # Parts begin where vectors do, so that a parameter's step is always the same code.
     cdef Py_ssize_t j, first = begin(team, t.n_parameters, 64)
     cdef Py_ssize_t last = end(team, t.n_parameters, 64)
+    cdef Py_ssize_t at, stop
+    if first == last:
+        return
     if decays(opt):
         for j in range(1, t.n_layers + 1):
-            decay(
-                opt,
-                theta[
-                    min(last, max(first, t.weights_at[j - 1])) :
-                    min(last, max(first, t.biases_at[j - 1]))
-                ],
-            )
-    step(opt, steps, theta, grad, memory, first, last)
+            at = max(first, t.weights_at[j - 1])
+            stop = min(last, t.biases_at[j - 1])
+            if at < stop:
+                decay(opt, &theta[at], stop - at)
+    step(
+        opt, steps, &theta[first], &grad[first], &memory[0, first],
+        &memory[memory.shape[0] - 1, first], last - first,
+    )
 
 
 # The doors -------------------------------------------------------------------
@@ -531,7 +530,7 @@ def predict(
     """out = A_J of the rows from start to stop, row-major, or Z_J without the link."""
     cdef Py_ssize_t n = stop - start, J = t.n_layers, q = t.size[J]
     cdef Team alone = Team(0, 1, NULL)
-    cdef real[::1] Z_J
+    cdef real* Z_J
     _check_table(t, theta, X, indptr, rows, start, stop, n)
     _check_places(t, places)
     if out.shape[0] != n * q:
@@ -542,13 +541,14 @@ def predict(
     with nogil:
         pack(t, theta, alone, work, places)
         forward(t, theta, X, data, indices, indptr, rows, start, n, alone, work, places)
-        Z_J = Z(t, places, J, work)[: n * q]
+        Z_J = Z(places, J, work)
         if link and t.activation[J - 1] == Activation.SOFTMAX:
-            softmax(Z_J, out, q)
-        elif link:
-            activate(t.activation[J - 1], Z_J, out)
+            softmax(Z_J, &out[0], n, q)
         else:
-            out[:] = Z_J
+            activate(
+                t.activation[J - 1] if link else Activation.IDENTITY,
+                Z_J, &out[0], n * q,
+            )
 
 
 def loss_and_grad(
@@ -616,11 +616,13 @@ def loss_and_grad(
             first, last = begin(team, n, GROUP), end(team, n, GROUP)
             if first < last:
                 back(
-                    delta(t, places, 1, work), n, t.size[1], first, last,
-                    W(t, theta, 1), transposed(t, places, 1, work), t.size[0],
-                    A(t, places, 0, work),
+                    delta(places, 1, work), n, t.size[1], first, last,
+                    W(t, theta, 1), transposed(places, 1, work), t.size[0],
+                    A(places, 0, work),
                 )
-                to_rows(A(t, places, 0, work), n, t.size[0], first, last, dX)
+                to_rows(
+                    A(places, 0, work), n, t.size[0], first, last, &dX[0]
+                )
         meet(team)
     return value
 
@@ -871,7 +873,10 @@ def affine_layer(
     if Z.shape[0] % q or A.shape[0] != Z.shape[0] // q * p:
         raise ValueError("A must be (n, p) and Z (n, q)")
     if A.shape[0] > 0:
-        affine_rows(A, W, b, p, q, Z)
+        affine_rows(
+            &A[0], A.shape[0] // p, p, &W[0], &b[0] if b.shape[0] > 0 else NULL, q,
+            &Z[0],
+        )
 
 
 def activation(int kind, real[::1] Z, real[::1] A, Py_ssize_t q):
@@ -881,16 +886,17 @@ def activation(int kind, real[::1] Z, real[::1] A, Py_ssize_t q):
     if Z.shape[0] == 0:
         return
     if kind == Activation.SOFTMAX:
-        softmax(Z, A, q)
+        softmax(&Z[0], &A[0], Z.shape[0] // q, q)
     else:
-        activate(kind, Z, A)
+        activate(kind, &Z[0], &A[0], Z.shape[0])
 
 
 def derivative(int kind, const real[::1] Z, const real[::1] A, real[::1] delta):
     """delta <- delta * f'(Z).  (B2)"""
     if Z.shape[0] != delta.shape[0] or A.shape[0] != delta.shape[0]:
         raise ValueError("Z, A and delta must have one length")
-    times_derivative(kind, Z, A, delta)
+    if Z.shape[0] > 0:
+        times_derivative(kind, &Z[0], &A[0], &delta[0], Z.shape[0])
 
 
 def optimizer_step(

@@ -21,7 +21,7 @@ cdef inline void gather_inputs(
     Py_ssize_t n,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] A,
+    real* A,
 ) noexcept nogil:
     """A_0 = X[rows[start : start + n]], rows first to last, in the layout."""
     cdef const Py_ssize_t* chosen = &rows[start] if rows.shape[0] > 0 else NULL
@@ -33,12 +33,12 @@ cdef inline void gather_inputs(
     elif real is float:
         rows_to_panels(
             <const floats*> &X[offset, 0], chosen, X.shape[0] - offset, n, p,
-            first, last, <floats*> &A[0],
+            first, last, <floats*> A,
         )
     else:
         rows_to_panels(
             <const doubles*> &X[offset, 0], chosen, X.shape[0] - offset, n, p,
-            first, last, <doubles*> &A[0],
+            first, last, <doubles*> A,
         )
 
 
@@ -48,20 +48,20 @@ cdef inline void gather_rows(
     Py_ssize_t start,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] A,
+    real* A,
 ) noexcept nogil:
     """A = X[rows[start : ]], rows first to last, row-major."""
     cdef Py_ssize_t i, p = X.shape[1]
     if first == last:
         return
     if rows.shape[0] == 0:
-        memcpy(&A[first * p], &X[start + first, 0], (last - first) * p * sizeof(real))
+        memcpy(A + first * p, &X[start + first, 0], (last - first) * p * sizeof(real))
     elif p == 1:
         for i in range(first, last):
             A[i] = X[rows[start + i], 0]
     else:
         for i in range(first, last):
-            memcpy(&A[i * p], &X[rows[start + i], 0], p * sizeof(real))
+            memcpy(A + i * p, &X[rows[start + i], 0], p * sizeof(real))
 
 
 cdef inline void gather_labels(
@@ -70,7 +70,7 @@ cdef inline void gather_labels(
     Py_ssize_t start,
     Py_ssize_t first,
     Py_ssize_t last,
-    int[::1] batch,
+    int* batch,
 ) noexcept nogil:
     """batch = labels[rows[start : ]], first to last."""
     cdef Py_ssize_t i
@@ -84,7 +84,7 @@ cdef inline void gather_weights(
     Py_ssize_t start,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] batch,
+    real* batch,
 ) noexcept nogil:
     """batch = weights[rows[start : ]], first to last."""
     cdef Py_ssize_t i

@@ -7,8 +7,8 @@ and in ``canonical_output``), all here, and its paragraph in docs/derivations.md
 Both work on LANES elements, so that every loop is one that compilers turn into
 vectors, and in double, since a loss is summed over many rows. ``weighted_loss`` and
 ``label_loss`` go over the rows: they return sum_i w_i l_i and write delta, which is
-scale w_i times dl_i/dA or dl_i/dZ. Z, A, Y and delta are row-major (n, q), flat; an
-empty w means weights of one.
+scale w_i times dl_i/dA or dl_i/dZ. Z, A, Y and delta are row-major (n, q), flat; a w
+of NULL means weights of one.
 """
 
 from libc.math cimport log, log1p
@@ -95,15 +95,16 @@ cdef inline void canonical_loss_and_delta(
 cdef inline double weighted_loss(
     int loss,
     bint from_z,
-    const real[::1] values,
-    const real[::1] Y,
-    const real[::1] w,
+    const real* values,
+    const real* Y,
+    const real* w,
+    Py_ssize_t n,
     Py_ssize_t q,
     double scale,
-    real[::1] delta,
+    real* delta,
 ) noexcept nogil:
     """sum_i w_i l_i; delta = scale w_i dl_i/dA, or dl_i/dZ from values of Z.  (L0)"""
-    cdef Py_ssize_t e = 0, k, row = 0, column = 0, count = values.shape[0]
+    cdef Py_ssize_t e = 0, k, row = 0, column = 0, count = n * q
     cdef double[LANES] z
     cdef double[LANES] y
     cdef double[LANES] l
@@ -121,7 +122,7 @@ cdef inline double weighted_loss(
                 loss, &z[0], &y[0], machine_epsilon(tag), &l[0], &d[0]
             )
         for k in range(min(LANES, count - e)):
-            w_i = w[row] if w.shape[0] > 0 else 1
+            w_i = w[row] if w != NULL else 1
             # A row without weight adds nothing, not even an infinity.
             value += w_i * l[k] if w_i != 0 else 0
             delta[e + k] = <real> (scale * w_i * d[k]) if w_i != 0 else 0
@@ -133,15 +134,16 @@ cdef inline double weighted_loss(
 
 
 cdef inline double label_loss(
-    const real[::1] Z,
-    const int[::1] labels,
-    const real[::1] w,
+    const real* Z,
+    const int* labels,
+    const real* w,
+    Py_ssize_t n,
     Py_ssize_t q,
     double scale,
-    real[::1] delta,
+    real* delta,
 ) noexcept nogil:
-    """Cross-entropy and A - Y of at most LANES rows with labels, from Z.  (L3) (L5)"""
-    cdef Py_ssize_t j, k, r, n = Z.shape[0] // q
+    """Cross-entropy and A - Y of n <= LANES rows with labels, from Z.  (L3) (L5)"""
+    cdef Py_ssize_t j, k, r
     cdef int[LANES] label
     cdef Py_ssize_t[LANES] at
     cdef real[LANES] z
@@ -156,7 +158,7 @@ cdef inline double label_loss(
         k = min(r, n - 1)
         at[r] = k * q
         label[r] = labels[k]
-        factor[r] = <real> (scale * (w[k] if w.shape[0] > 0 else 1))
+        factor[r] = <real> (scale * (w[k] if w != NULL else 1))
         top[r] = Z[k * q]
         others[r] = 0
         own[r] = 0
@@ -183,7 +185,7 @@ cdef inline double label_loss(
         for r in range(n):
             delta[at[r] + j] *= total[r]
     for r in range(n):
-        w_i = w[r] if w.shape[0] > 0 else 1
+        w_i = w[r] if w != NULL else 1
         if w_i == 0:  # adds nothing, not even an infinity
             for j in range(q):
                 delta[at[r] + j] = 0

@@ -27,11 +27,11 @@ cdef inline int slots(int kind) noexcept nogil:
     return 1 if kind == Solver.SGD else 2
 
 
-cdef inline void decay(Optimizer opt, real[::1] W) noexcept nogil:
+cdef inline void decay(Optimizer opt, real* W, Py_ssize_t n) noexcept nogil:
     """W <- (1 - eta lambda) W.  (O5)"""
     cdef Py_ssize_t i
     cdef real keep = <real> (1 - opt.learning_rate * opt.weight_decay)
-    for i in range(W.shape[0]):
+    for i in range(n):
         W[i] = W[i] * keep
 
 
@@ -42,36 +42,31 @@ cdef inline bint decays(Optimizer opt) noexcept nogil:
 cdef inline void step(
     Optimizer opt,
     long long t,
-    real[::1] theta,
-    const real[::1] grad,
-    real[:, ::1] memory,
-    Py_ssize_t first,
-    Py_ssize_t last,
+    real* theta,
+    const real* grad,
+    real* first,
+    real* second,
+    Py_ssize_t n,
 ) noexcept nogil:
-    """Step t of the parameters first to last: theta <- theta + update(grad, memory)."""
-    if first == last:
-        return
+    """Step t of n parameters: theta <- theta + update(grad, what is remembered)."""
     if opt.kind == Solver.SGD:
-        sgd(opt, theta[first:last], grad[first:last], memory[0, first:last])
+        sgd(opt, theta, grad, first, n)
     else:
-        adam(
-            opt, t, theta[first:last], grad[first:last], memory[0, first:last],
-            memory[1, first:last],
-        )
+        adam(opt, t, theta, grad, first, second, n)
 
 
 cdef inline void sgd(
-    Optimizer opt, real[::1] theta, const real[::1] grad, real[::1] v
+    Optimizer opt, real* theta, const real* grad, real* v, Py_ssize_t n
 ) noexcept nogil:
     """v <- mu v - eta g; theta <- theta + v, or + mu v - eta g.  (O1) (O2) (O3)"""
     cdef Py_ssize_t i
     cdef real eta = <real> opt.learning_rate, mu = <real> opt.momentum
     if opt.nesterov:
-        for i in range(theta.shape[0]):
+        for i in range(n):
             v[i] = mu * v[i] - eta * grad[i]
             theta[i] += mu * v[i] - eta * grad[i]
     else:
-        for i in range(theta.shape[0]):
+        for i in range(n):
             v[i] = mu * v[i] - eta * grad[i]
             theta[i] += v[i]
 
@@ -79,10 +74,11 @@ cdef inline void sgd(
 cdef inline void adam(
     Optimizer opt,
     long long t,
-    real[::1] theta,
-    const real[::1] grad,
-    real[::1] m,
-    real[::1] v,
+    real* theta,
+    const real* grad,
+    real* m,
+    real* v,
+    Py_ssize_t n,
 ) noexcept nogil:
     """theta <- theta - eta_t m / (sqrt(v) + eps).  (O4)"""
     cdef Py_ssize_t i
@@ -94,7 +90,7 @@ cdef inline void adam(
         * sqrt(1 - pow(opt.beta_2, <double> t))
         / (1 - pow(opt.beta_1, <double> t))
     )
-    for i in range(theta.shape[0]):
+    for i in range(n):
         m[i] = beta_1 * m[i] + rest_1 * grad[i]
         v[i] = beta_2 * v[i] + rest_2 * grad[i] * grad[i]
         theta[i] -= eta * m[i] / (square_root(v[i]) + epsilon)

@@ -2,8 +2,9 @@
 
 Shapes: A (n, p), W (p, q), b (q), Z and delta (n, q); W and b are row-major views of
 theta, the rest is in the layout of matrix.pxd, as are the copies of W and W^T that
-``pack_weights`` makes once per step. An empty b means no bias. ``first`` and
-``last`` bound the rows, or the units, that the calling thread has to do.
+``pack_weights`` makes once per step. b is NULL without a bias. ``first`` and
+``last`` bound the rows, or the units, that the calling thread has to do. Matrices are
+pointers: a slice of a memoryview would be counted, and small steps are short.
 """
 
 from libc.string cimport memcpy
@@ -34,178 +35,172 @@ cdef inline bint narrow(real* tag, Py_ssize_t q) noexcept nogil:
     return PANELS and 2 * q * <Py_ssize_t> sizeof(real) <= BYTES
 
 
-cdef inline const real* bias_or_null(const real[::1] b) noexcept nogil:
-    return &b[0] if b.shape[0] > 0 else NULL
-
-
 cdef inline Py_ssize_t packed_elements(Py_ssize_t p, Py_ssize_t q) noexcept nogil:
     """The reals of a packed (p, q) matrix and its row 0; none where BLAS works."""
     return elements(p + 1, q) if PANELS else 0
 
 
 cdef inline void pack_weights(
-    const real[::1] W,
-    const real[::1] b,
+    const real* W,
+    const real* b,
     Py_ssize_t p,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] packed,
+    real* packed,
 ) noexcept nogil:
     """packed = [b; W], columns first to last."""
-    if packed.shape[0] == 0 or first == last:
+    if packed == NULL or first == last:
         return
     if real is float:
         pack(
-            <const floats*> &W[0], <const floats*> bias_or_null(b), p, q, first, last,
-            <floats*> &packed[0],
+            <const floats*> W, <const floats*> b, p, q, first, last,
+            <floats*> packed,
         )
     else:
         pack(
-            <const doubles*> &W[0], <const doubles*> bias_or_null(b), p, q, first, last,
-            <doubles*> &packed[0],
+            <const doubles*> W, <const doubles*> b, p, q, first, last,
+            <doubles*> packed,
         )
 
 
 cdef inline void pack_weights_transposed(
-    const real[::1] W,
+    const real* W,
     Py_ssize_t p,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] packed,
+    real* packed,
 ) noexcept nogil:
     """packed = [0; W^T], columns first to last, which are rows of W."""
-    if packed.shape[0] == 0 or first == last:
+    if packed == NULL or first == last:
         return
     if real is float:
         pack_transposed(
-            <const floats*> &W[0], p, q, first, last, <floats*> &packed[0]
+            <const floats*> W, p, q, first, last, <floats*> packed
         )
     else:
         pack_transposed(
-            <const doubles*> &W[0], p, q, first, last, <doubles*> &packed[0]
+            <const doubles*> W, p, q, first, last, <doubles*> packed
         )
 
 
-cdef inline void set_rows(const real[::1] b, Py_ssize_t q, real[::1] Z) noexcept nogil:
+cdef inline void set_rows(
+    const real* b, Py_ssize_t n, Py_ssize_t q, real* Z
+) noexcept nogil:
     """Z = 1 b, with a column of ones; 0 without a bias.  Row-major."""
     cdef Py_ssize_t i, k
-    if b.shape[0] == 0:
-        for i in range(Z.shape[0]):
-            Z[i] = 0
-        return
-    for i in range(Z.shape[0] // q):
+    for i in range(n):
         for k in range(q):
-            Z[i * q + k] = b[k]
+            Z[i * q + k] = 0 if b == NULL else b[k]
 
 
 cdef inline void affine(
-    const real[::1] A,
+    const real* A,
     Py_ssize_t n,
     Py_ssize_t p,
     Py_ssize_t first,
     Py_ssize_t last,
-    const real[::1] W,
-    const real[::1] b,
-    const real[::1] packed,
+    const real* W,
+    const real* b,
+    const real* packed,
     Py_ssize_t q,
-    real[::1] Z,
+    real* Z,
 ) noexcept nogil:
     """Z_j = A_{j-1} W_j + b_j; from W itself where nothing has been packed.  (F1)"""
     if not PANELS:
-        affine_rows(A[first * p : last * p], W, b, p, q, Z[first * q : last * q])
-    elif packed.shape[0] > 0:
+        affine_rows(A + first * p, last - first, p, W, b, q, Z + first * q)
+    elif packed != NULL:
         if real is float:
             panel_product(
-                <const floats*> &A[0], n, p, first, last,
-                <const floats*> &packed[0], q, <floats*> &Z[0],
+                <const floats*> A, n, p, first, last,
+                <const floats*> packed, q, <floats*> Z,
             )
         else:
             panel_product(
-                <const doubles*> &A[0], n, p, first, last,
-                <const doubles*> &packed[0], q, <doubles*> &Z[0],
+                <const doubles*> A, n, p, first, last,
+                <const doubles*> packed, q, <doubles*> Z,
             )
     elif real is float:
         few_product(
-            <const floats*> &A[0], WIDTH, stride(n, p), n, p, <const floats*> &W[0],
-            <const floats*> bias_or_null(b), q, <floats*> &Z[0], WIDTH, stride(n, q),
+            <const floats*> A, WIDTH, stride(n, p), n, p, <const floats*> W,
+            <const floats*> b, q, <floats*> Z, WIDTH, stride(n, q),
         )
     else:
         few_product(
-            <const doubles*> &A[0], WIDTH, stride(n, p), n, p, <const doubles*> &W[0],
-            <const doubles*> bias_or_null(b), q, <doubles*> &Z[0], WIDTH, stride(n, q),
+            <const doubles*> A, WIDTH, stride(n, p), n, p, <const doubles*> W,
+            <const doubles*> b, q, <doubles*> Z, WIDTH, stride(n, q),
         )
 
 
 cdef inline void affine_rows(
-    const real[::1] A,
-    const real[::1] W,
-    const real[::1] b,
+    const real* A,
+    Py_ssize_t n,
     Py_ssize_t p,
+    const real* W,
+    const real* b,
     Py_ssize_t q,
-    real[::1] Z,
+    real* Z,
 ) noexcept nogil:
     """Z_j = A_{j-1} W_j + b_j, all of it row-major.  (F1)"""
-    cdef Py_ssize_t n = Z.shape[0] // q
     if not PANELS:
-        set_rows(b, q, Z)
-        gemm(c"N", c"N", n, q, p, &A[0], p, &W[0], q, <real> 1, &Z[0])
+        set_rows(b, n, q, Z)
+        gemm(c"N", c"N", n, q, p, A, p, W, q, <real> 1, Z)
     elif real is float:
         few_product(
-            <const floats*> &A[0], p, WIDTH, n, p, <const floats*> &W[0],
-            <const floats*> bias_or_null(b), q, <floats*> &Z[0], q, WIDTH,
+            <const floats*> A, p, WIDTH, n, p, <const floats*> W,
+            <const floats*> b, q, <floats*> Z, q, WIDTH,
         )
     else:
         few_product(
-            <const doubles*> &A[0], p, WIDTH, n, p, <const doubles*> &W[0],
-            <const doubles*> bias_or_null(b), q, <doubles*> &Z[0], q, WIDTH,
+            <const doubles*> A, p, WIDTH, n, p, <const doubles*> W,
+            <const doubles*> b, q, <doubles*> Z, q, WIDTH,
         )
 
 
 cdef inline void affine_output(
-    const real[::1] A,
+    const real* A,
     Py_ssize_t n,
     Py_ssize_t p,
     Py_ssize_t first,
     Py_ssize_t last,
-    const real[::1] W,
-    const real[::1] b,
-    const real[::1] packed,
-    const real[::1] transposed,
+    const real* W,
+    const real* b,
+    const real* packed,
+    const real* transposed,
     Py_ssize_t q,
-    real[::1] spare,
-    real[::1] Z,
+    real* spare,
+    real* Z,
 ) noexcept nogil:
     """Z_J = A_{J-1} W_J + b_J with a row-major Z_J; ``spare`` is in panels.  (F1)"""
     cdef real* tag = NULL
     if not PANELS:
-        affine_rows(A[first * p : last * p], W, b, p, q, Z[first * q : last * q])
-    elif packed.shape[0] == 0 and transposed.shape[0] == 0:
+        affine_rows(A + first * p, last - first, p, W, b, q, Z + first * q)
+    elif packed == NULL and transposed == NULL:
         if real is float:
             few_product(
-                <const floats*> &A[0], WIDTH, stride(n, p), n, p,
-                <const floats*> &W[0], <const floats*> bias_or_null(b), q,
-                <floats*> &Z[0], q, WIDTH,
+                <const floats*> A, WIDTH, stride(n, p), n, p,
+                <const floats*> W, <const floats*> b, q,
+                <floats*> Z, q, WIDTH,
             )
         else:
             few_product(
-                <const doubles*> &A[0], WIDTH, stride(n, p), n, p,
-                <const doubles*> &W[0], <const doubles*> bias_or_null(b), q,
-                <doubles*> &Z[0], q, WIDTH,
+                <const doubles*> A, WIDTH, stride(n, p), n, p,
+                <const doubles*> W, <const doubles*> b, q,
+                <doubles*> Z, q, WIDTH,
             )
     elif narrow(tag, q):
         if real is float:
             narrow_product(
-                <const floats*> &A[0], n, p, first, last,
-                <const floats*> &transposed[0], <const floats*> bias_or_null(b), q,
-                <floats*> &Z[0],
+                <const floats*> A, n, p, first, last,
+                <const floats*> transposed, <const floats*> b, q,
+                <floats*> Z,
             )
         else:
             narrow_product(
-                <const doubles*> &A[0], n, p, first, last,
-                <const doubles*> &transposed[0], <const doubles*> bias_or_null(b), q,
-                <doubles*> &Z[0],
+                <const doubles*> A, n, p, first, last,
+                <const doubles*> transposed, <const doubles*> b, q,
+                <doubles*> Z,
             )
     else:
         affine(A, n, p, first, last, W, b, packed, q, spare)
@@ -213,85 +208,85 @@ cdef inline void affine_output(
 
 
 cdef inline void to_rows(
-    const real[::1] A,
+    const real* A,
     Py_ssize_t n,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] rows,
+    real* rows,
 ) noexcept nogil:
     """The layout's rows first to last, row-major."""
     if not PANELS:
-        memcpy(&rows[first * q], &A[first * q], (last - first) * q * sizeof(real))
+        memcpy(rows + first * q, A + first * q, (last - first) * q * sizeof(real))
     elif real is float:
         panels_to_rows(
-            <const floats*> &A[0], n, q, first, last, <floats*> &rows[0]
+            <const floats*> A, n, q, first, last, <floats*> rows
         )
     else:
         panels_to_rows(
-            <const doubles*> &A[0], n, q, first, last, <doubles*> &rows[0]
+            <const doubles*> A, n, q, first, last, <doubles*> rows
         )
 
 
 cdef inline void from_rows(
-    const real[::1] rows,
+    const real* rows,
     Py_ssize_t n,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] A,
+    real* A,
 ) noexcept nogil:
     """Row-major rows first to last into the layout."""
     if not PANELS:
-        memcpy(&A[first * q], &rows[first * q], (last - first) * q * sizeof(real))
+        memcpy(A + first * q, rows + first * q, (last - first) * q * sizeof(real))
     elif real is float:
         rows_to_panels(
-            <const floats*> &rows[0], NULL, n, n, q, first, last, <floats*> &A[0]
+            <const floats*> rows, NULL, n, n, q, first, last, <floats*> A
         )
     else:
         rows_to_panels(
-            <const doubles*> &rows[0], NULL, n, n, q, first, last, <doubles*> &A[0]
+            <const doubles*> rows, NULL, n, n, q, first, last, <doubles*> A
         )
 
 
 cdef inline void back(
-    const real[::1] delta,
+    const real* delta,
     Py_ssize_t n,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
-    const real[::1] W,
-    const real[::1] transposed,
+    const real* W,
+    const real* transposed,
     Py_ssize_t p,
-    real[::1] previous,
+    real* previous,
 ) noexcept nogil:
     """delta_{j+1} W_{j+1}^T, the first factor of (B2); dL/dX of layer 1.  (B5)"""
     if not PANELS:
         gemm(
-            c"N", c"T", last - first, p, q, &delta[first * q], q, &W[0], q,
-            <real> 0, &previous[first * p],
+            c"N", c"T", last - first, p, q, delta + first * q, q, W, q,
+            <real> 0, previous + first * p,
         )
     elif real is float:
         panel_product(
-            <const floats*> &delta[0], n, q, first, last,
-            <const floats*> &transposed[0], p, <floats*> &previous[0],
+            <const floats*> delta, n, q, first, last,
+            <const floats*> transposed, p, <floats*> previous,
         )
     else:
         panel_product(
-            <const doubles*> &delta[0], n, q, first, last,
-            <const doubles*> &transposed[0], p, <doubles*> &previous[0],
+            <const doubles*> delta, n, q, first, last,
+            <const doubles*> transposed, p, <doubles*> previous,
         )
 
 
 cdef inline void add_weight_gradient(
-    const real[::1] A,
+    const real* A,
     Py_ssize_t n,
     Py_ssize_t p,
     Py_ssize_t first,
     Py_ssize_t last,
-    const real[::1] delta,
+    const real* delta,
     Py_ssize_t q,
-    real[::1] dW,
+    real* dW,
 ) noexcept nogil:
     """dL/dW_j = A_{j-1}^T delta_j, added to dW, rows first to last of it.  (B3)"""
     cdef real* tag = NULL
@@ -299,39 +294,39 @@ cdef inline void add_weight_gradient(
         return
     if not PANELS:
         gemm(
-            c"T", c"N", last - first, q, n, &A[first], p, &delta[0], q,
-            <real> 1, &dW[first * q],
+            c"T", c"N", last - first, q, n, A + first, p, delta, q,
+            <real> 1, dW + first * q,
         )
     elif real is float:
         if narrow(tag, q):
             narrow_gradient(
-                <const floats*> &A[0], n, p, first, last,
-                <const floats*> &delta[0], q, <floats*> &dW[0],
+                <const floats*> A, n, p, first, last,
+                <const floats*> delta, q, <floats*> dW,
             )
         else:
             panel_gradient(
-                <const floats*> &A[0], n, p, first, last,
-                <const floats*> &delta[0], q, <floats*> &dW[0],
+                <const floats*> A, n, p, first, last,
+                <const floats*> delta, q, <floats*> dW,
             )
     elif narrow(tag, q):
         narrow_gradient(
-            <const doubles*> &A[0], n, p, first, last,
-            <const doubles*> &delta[0], q, <doubles*> &dW[0],
+            <const doubles*> A, n, p, first, last,
+            <const doubles*> delta, q, <doubles*> dW,
         )
     else:
         panel_gradient(
-            <const doubles*> &A[0], n, p, first, last,
-            <const doubles*> &delta[0], q, <doubles*> &dW[0],
+            <const doubles*> A, n, p, first, last,
+            <const doubles*> delta, q, <doubles*> dW,
         )
 
 
 cdef inline void add_bias_gradient(
-    const real[::1] delta,
+    const real* delta,
     Py_ssize_t n,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] db,
+    real* db,
 ) noexcept nogil:
     """dL/db_j = sum over rows of delta_j, added to db, units first to last.  (B4)"""
     cdef Py_ssize_t i, k
@@ -342,9 +337,9 @@ cdef inline void add_bias_gradient(
             for k in range(first, last):
                 db[k] += delta[i * q + k]
     elif real is float:
-        panel_sum(<const floats*> &delta[0], n, first, last, q, <floats*> &db[0])
+        panel_sum(<const floats*> delta, n, first, last, q, <floats*> db)
     else:
-        panel_sum(<const doubles*> &delta[0], n, first, last, q, <doubles*> &db[0])
+        panel_sum(<const doubles*> delta, n, first, last, q, <doubles*> db)
 
 
 cdef inline void sparse_affine(
@@ -357,10 +352,10 @@ cdef inline void sparse_affine(
     Py_ssize_t p,
     Py_ssize_t first,
     Py_ssize_t last,
-    const real[::1] W,
-    const real[::1] b,
+    const real* W,
+    const real* b,
     Py_ssize_t q,
-    real[::1] Z,
+    real* Z,
 ) noexcept nogil:
     """Z_1 = X W_1 + b_1 over the stored entries of CSR rows.  (F1)"""
     cdef Py_ssize_t i, j, k, r, w_at
@@ -368,7 +363,7 @@ cdef inline void sparse_affine(
     cdef const real* values
     cdef const int* columns
     if not PANELS:
-        set_rows(b, q, Z[first * q : last * q])
+        set_rows(b, last - first, q, Z + first * q)
         for i in range(first, last):
             r = row_at(rows, start, i)
             for j in range(indptr[r], indptr[r + 1]):
@@ -384,15 +379,15 @@ cdef inline void sparse_affine(
         columns = &indices[indptr[r]] if k > 0 else NULL
         if real is float:
             sparse_product(
-                <const floats*> values, columns, k, <const floats*> &W[0],
-                <const floats*> bias_or_null(b), p, q, stride(n, q),
-                <floats*> &Z[i * WIDTH],
+                <const floats*> values, columns, k, <const floats*> W,
+                <const floats*> b, p, q, stride(n, q),
+                <floats*> (Z + i * WIDTH),
             )
         else:
             sparse_product(
-                <const doubles*> values, columns, k, <const doubles*> &W[0],
-                <const doubles*> bias_or_null(b), p, q, stride(n, q),
-                <doubles*> &Z[i * WIDTH],
+                <const doubles*> values, columns, k, <const doubles*> W,
+                <const doubles*> b, p, q, stride(n, q),
+                <doubles*> (Z + i * WIDTH),
             )
 
 
@@ -403,11 +398,11 @@ cdef inline void add_sparse_weight_gradient(
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
     Py_ssize_t n,
-    const real[::1] delta,
+    const real* delta,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
-    real[::1] dW,
+    real* dW,
 ) noexcept nogil:
     """dL/dW_1 = X^T delta_1 over stored entries, added, columns first to last.  (B3)"""
     cdef Py_ssize_t i, j, k, r, w_at
@@ -428,19 +423,19 @@ cdef inline void add_sparse_weight_gradient(
         elif real is float:
             sparse_gradient(
                 <const floats*> &data[indptr[r]], &indices[indptr[r]], k,
-                <const floats*> &delta[i * WIDTH], q, stride(n, q), first, last,
-                <floats*> &dW[0],
+                <const floats*> (delta + i * WIDTH), q, stride(n, q), first, last,
+                <floats*> dW,
             )
         else:
             sparse_gradient(
                 <const doubles*> &data[indptr[r]], &indices[indptr[r]], k,
-                <const doubles*> &delta[i * WIDTH], q, stride(n, q), first, last,
-                <doubles*> &dW[0],
+                <const doubles*> (delta + i * WIDTH), q, stride(n, q), first, last,
+                <doubles*> dW,
             )
 
 
 cdef inline double penalty(
-    const real[::1] W, double c, real[::1] dW
+    const real* W, Py_ssize_t n, double c, real* dW
 ) noexcept nogil:
     """||W||^2 / 2; dW = c W.  (R1)"""
     cdef Py_ssize_t i, lane, whole
@@ -448,14 +443,14 @@ cdef inline double penalty(
     cdef double[8] lanes
     cdef double total = 0
     cdef real factor = <real> c
-    whole = W.shape[0] - W.shape[0] % 8
+    whole = n - n % 8
     for lane in range(8):
         lanes[lane] = 0
     for i in range(0, whole, 8):
         for lane in range(8):
             lanes[lane] += <double> W[i + lane] * W[i + lane]
             dW[i + lane] = factor * W[i + lane]
-    for i in range(whole, W.shape[0]):
+    for i in range(whole, n):
         lanes[0] += <double> W[i] * W[i]
         dW[i] = factor * W[i]
     for lane in range(8):
