@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
@@ -31,7 +31,15 @@ from ._layers import (
     parameter_views,
 )
 from ._schedules import Schedule
-from ._table import Table, as_is, predict_rows
+from ._table import (
+    FEW_ROWS,
+    Few,
+    Table,
+    as_is,
+    make_few,
+    predict_few,
+    predict_rows,
+)
 from ._threads import STEP_FLOP, blas_threads, threads_for
 from ._training import (
     DIVERGED,
@@ -55,6 +63,15 @@ _CURVES = (
     "validation_scores_",
     "best_validation_score_",
 )
+
+
+class Fitted(NamedTuple):
+    """Theta, the arrays that are its views, and what else predict asks for."""
+
+    theta: Array
+    layers: tuple[Array, ...]
+    topology: Topology
+    few: Few
 
 
 class _Diverged(Exception):
@@ -439,7 +456,8 @@ class BaseBackpropMLP(BaseEstimator):
     def _set_parameters(self, topology: Topology, theta: Array) -> None:
         self.coefs_, self.intercepts_ = parameter_views(topology, theta)
         # Theta belongs to coefs_ and intercepts_ while they are still its views.
-        self._theta = (theta, (*self.coefs_, *self.intercepts_))
+        layers = (*self.coefs_, *self.intercepts_)
+        self._theta = Fitted(theta, layers, topology, make_few(topology, theta.dtype))
 
     def _topology(self) -> Topology:
         """The fitted network's shape, from the arrays that are the truth."""
@@ -465,13 +483,30 @@ class BaseBackpropMLP(BaseEstimator):
 
     def _parameters(self, topology: Topology) -> Array:
         """Theta; gathered anew where coefs_ or intercepts_ have been assigned."""
-        theta, views = getattr(self, "_theta", (None, ()))
-        layers = (*self.coefs_, *self.intercepts_)
-        if len(layers) == len(views) and all(
-            a is b for a, b in zip(layers, views, strict=True)
-        ):
-            return theta
+        known = self._known()
+        if known is not None:
+            return known.theta
         return flatten(topology, self.coefs_, self.intercepts_, self._model_dtype())
+
+    def _known(self) -> Fitted | None:
+        """Theta and what is known of it, while nobody has put an array elsewhere."""
+        known: Fitted | None = self.__dict__.get("_theta")
+        if known is None:
+            return None
+        if type(self.coefs_) is not list or type(self.intercepts_) is not list:
+            return None
+        layers = (*self.coefs_, *self.intercepts_)
+        if len(layers) != len(known.layers):
+            return None
+        for layer, view in zip(layers, known.layers, strict=True):
+            if layer is not view:
+                return None
+        return known
+
+    def _check_fitted(self) -> None:
+        """scikit-learn's check, where it is not plain at a glance."""
+        if "_theta" not in self.__dict__:
+            check_is_fitted(self)
 
     def _check_lists(self) -> None:
         for name in ("coefs_", "intercepts_"):
@@ -493,7 +528,20 @@ class BaseBackpropMLP(BaseEstimator):
         finish: Callable[[Array], Array] = as_is,
     ) -> Array:
         """What finish makes of A_J of every row of X, or of Z_J without the link."""
-        check_is_fitted(self)
+        self._check_fitted()
+        known = self._known()
+        if known is not None and self._needs_no_validation(X, known):
+            if len(X) <= FEW_ROWS:
+                topology, theta = known.topology, known.theta
+                return finish(predict_few(topology, theta, known.few, X, link))
+            return predict_rows(
+                known.topology,
+                known.theta,
+                X,
+                link=link,
+                finish=finish,
+                n_jobs=self.n_jobs,
+            )
         X = validate_data(
             self, X, accept_sparse="csr", dtype="numeric", order=None, reset=False
         )
@@ -506,6 +554,19 @@ class BaseBackpropMLP(BaseEstimator):
         theta = self._parameters(topology)
         return predict_rows(
             topology, theta, X, link=link, finish=finish, n_jobs=self.n_jobs
+        )
+
+    def _needs_no_validation(self, X: Any, known: Fitted) -> bool:
+        """Whether X is an array that validation would hand on as it is."""
+        return (
+            type(X) is np.ndarray
+            and X.dtype == known.theta.dtype
+            and X.ndim == 2
+            and X.shape[1] == known.few.shape[0]
+            and len(X) > 0
+            and X.flags.c_contiguous
+            and "feature_names_in_" not in self.__dict__
+            and known.few.is_finite(X)
         )
 
     # Pickling ----------------------------------------------------------------

@@ -12,7 +12,6 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted
 
 from . import _parameters as allow
 from ._base import BaseBackpropMLP, is_stochastic
@@ -430,7 +429,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
             whose probability is above one half (sparse where ``fit`` was given a
             sparse y).
         """
-        check_is_fitted(self)
+        self._check_fitted()
         labels = self._outputs(X, finish=self._labels)
         sparse = self._y_type == "multilabel-indicator" and self._sparse_y
         return sp.csr_matrix(labels) if sparse else labels
@@ -456,7 +455,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         -------
         p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        check_is_fitted(self)
+        self._check_fitted()
         if self._y_type != "binary":
             return self._outputs(X)
 
@@ -478,7 +477,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         -------
         log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        check_is_fitted(self)
+        self._check_fitted()
         return self._outputs(X, link=False, finish=self._logarithms)
 
     def _logarithms(self, z: Array) -> Array:

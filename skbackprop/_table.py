@@ -211,6 +211,48 @@ def _put(out: Array | None, piece: Array, start: int, n: int) -> Array:
     return out
 
 
+class Few(NamedTuple):
+    """What a prediction of few rows needs besides them, made once for a network."""
+
+    predict: Callable[..., None]
+    is_finite: Callable[[Array], bool]
+    unused: tuple[Array, ...]
+    reals: int
+    places: tuple[int, int]
+    shape: tuple[int, int]
+
+
+#: Rows that are predicted without a table: no weight is packed for so few.
+FEW_ROWS = 8
+
+
+def make_few(topology: Topology, dtype: np.dtype[Any]) -> Few:
+    """For arrays of one dtype, so that no call has to find out which."""
+    name = "float" if dtype == np.float32 else "double"
+    table = make_table(np.empty((0, topology.sizes[0])), dtype=dtype)
+    scratch = make_scratch(topology, FEW_ROWS, dtype, sparse=False, backward=False)
+    return Few(
+        engine.predict[name],
+        engine.is_finite[name],
+        (*table.inputs[1:], _IN_ORDER),
+        len(scratch.work),
+        scratch.places.shape,
+        (topology.sizes[0], topology.sizes[-1]),
+    )
+
+
+def predict_few(
+    topology: Topology, theta: Array, few: Few, X: Array, link: bool
+) -> Array:
+    """``predict`` of at most FEW_ROWS rows of an array that fits as it is."""
+    n = len(X)
+    out = np.empty(n * few.shape[1], dtype=theta.dtype)
+    work = np.empty(few.reals, dtype=theta.dtype)
+    places = np.empty(few.places, dtype=np.intp)
+    few.predict(topology, theta, X, *few.unused, 0, n, out, work, places, link)
+    return out.reshape(n, few.shape[1])
+
+
 def predict_rows(
     topology: Topology,
     theta: Array,

@@ -67,6 +67,40 @@ def threads_for(n_jobs: int | None, flop: float, enough: float) -> int:
     return n_jobs if n_jobs > 0 else max(1, available() + 1 + n_jobs)
 
 
+class Crew:
+    """As many threads as pay: all that were asked for, or one, by the time they took.
+
+    On a machine that is busy elsewhere a thread may wait for a core while the others
+    wait for it. The results are the same, so that each way may be tried now and then.
+    """
+
+    #: Runs from one trial of the way not taken to the next.
+    PATIENCE = 20
+
+    def __init__(self, n_threads: int) -> None:
+        self.n_threads = n_threads
+        self.times: dict[int, float] = {}
+        self.runs = 0
+
+    def size(self) -> int:
+        """How many threads the next run takes."""
+        if self.n_threads == 1:
+            return 1
+        self.runs += 1
+        # The first runs are short ones, which tell little.
+        if self.runs < 4 or len(self.times) == 0:
+            return self.n_threads
+        best = min(self.times, key=self.times.__getitem__)
+        if len(self.times) == 1 or self.runs % self.PATIENCE == 0:
+            return 1 if best == self.n_threads else self.n_threads
+        return best
+
+    def took(self, n_threads: int, seconds_per_row: float) -> None:
+        """Take note of a run."""
+        if self.runs >= 3 or self.n_threads == 1:
+            self.times[n_threads] = seconds_per_row
+
+
 def share(call: Callable[..., T], *arguments: Any, places: Any, n_threads: int) -> T:
     """``call(*arguments, places)`` of the engine, made by several threads at once."""
     if n_threads == 1:

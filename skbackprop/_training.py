@@ -18,7 +18,7 @@ import scipy.optimize
 from ._layers import Array
 from ._schedules import Schedule
 from ._table import Table, block_rows, make_scratch, value_and_gradient
-from ._threads import share
+from ._threads import Crew, share
 from .core import engine
 from .core.optimizers import Optimizer
 from .core.topology import Topology
@@ -197,6 +197,7 @@ class _Steps:
         self.grad = np.empty_like(state.theta)
         self.scratch = make_scratch(topology, rows, dtype, sparse=sparse)
         self.batches_per_run = 1
+        self.crew = Crew(problem.n_threads)
 
     def epoch(self) -> float:
         """One pass over the rows; the mean of the batches' objectives."""
@@ -206,6 +207,7 @@ class _Steps:
         n, total, start = len(state.order), 0.0, 0
         while start < n and np.isfinite(total):
             stop = min(n, start + self.batches_per_run * problem.batch_size)
+            n_threads = self.crew.size()
             began = time.perf_counter()
             total = share(
                 engine.train_run,
@@ -226,9 +228,10 @@ class _Steps:
                 self.scratch.label_work,
                 self.scratch.sums,
                 places=self.scratch.places,
-                n_threads=problem.n_threads,
+                n_threads=n_threads,
             )
             seconds = time.perf_counter() - began
+            self.crew.took(n_threads, seconds / (stop - start))
             if seconds < _RUN_SECONDS / 2 and stop < n:
                 self.batches_per_run *= 2
             elif seconds > _RUN_SECONDS * 2:

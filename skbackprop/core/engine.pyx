@@ -551,6 +551,26 @@ def predict(
             )
 
 
+def is_finite(const real[:, ::1] X):
+    """Whether no element is infinite or not a number."""
+    cdef Py_ssize_t i, lane, n = X.shape[0] * X.shape[1]
+    cdef const real* x = &X[0, 0] if n > 0 else NULL
+    # x 0 is 0 or not a number. Lanes, because one sum cannot be vectorised.
+    cdef real[16] lanes
+    cdef real total = 0
+    with nogil:
+        for lane in range(16):
+            lanes[lane] = 0
+        for i in range(0, n - 15, 16):
+            for lane in range(16):
+                lanes[lane] += x[i + lane] * 0
+        for i in range(n // 16 * 16, n):
+            total += x[i] * 0
+        for lane in range(16):
+            total += lanes[lane]
+    return total == 0
+
+
 def loss_and_grad(
     Topology t,
     const real[::1] theta,

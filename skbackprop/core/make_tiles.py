@@ -9,7 +9,7 @@ from pathlib import Path
 
 SHAPES = [(rows, vectors) for rows in (8, 4, 2, 1) for vectors in (3, 2, 1)]
 
-HEAD = '''"""Written by make_tiles.py: C = start + A B of a few rows by a few vectors."""
+HEAD = '''"""Written by make_tiles.py: C = start + A B, a few rows by a few vectors."""
 
 from .simd cimport at, splat, vec
 

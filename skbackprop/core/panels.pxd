@@ -15,7 +15,7 @@ from .simd cimport (
     at,
     element,
     first_lanes,
-    lane_sum,
+    lane_sums,
     lanes,
     prefetch,
     put,
@@ -245,7 +245,7 @@ cdef inline void narrow_product(
     cdef Py_ssize_t i, c, k, r, u
     cdef const vec* a
     cdef vec w, zero = splat(packed, 0)  # row 0 of W^T packed is zeros
-    cdef vec[4] s
+    cdef double[4] sums
     cdef vec s0, s1, s2, s3
     cdef double bias
     for i in range(first, last, 4):
@@ -260,10 +260,10 @@ cdef inline void narrow_product(
                 s1 += w * at(a, WIDTH)[0]
                 s2 += w * at(a, 2 * WIDTH)[0]
                 s3 += w * at(a, 3 * WIDTH)[0]
-            s[0], s[1], s[2], s[3] = s0, s1, s2, s3
+            lane_sums(s0, s1, s2, s3, &sums[0])
             bias = 0 if b == NULL else element(b, c)
             for r in range(min(4, last - i)):
-                put(Z, (i + r) * q + c, bias + lane_sum(&s[r]))
+                put(Z, (i + r) * q + c, bias + sums[r])
 
 
 cdef inline void narrow_gradient(

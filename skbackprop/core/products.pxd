@@ -30,7 +30,7 @@ from .real cimport real
 from .simd cimport BYTES, PANELS, WIDTH, doubles, floats
 
 
-cdef inline bint narrow(real* tag, Py_ssize_t q) noexcept nogil:
+cdef inline bint narrow(const real* tag, Py_ssize_t q) noexcept nogil:
     """Whether q outputs fill at most half a vector."""
     return PANELS and 2 * q * <Py_ssize_t> sizeof(real) <= BYTES
 
@@ -236,9 +236,15 @@ cdef inline void from_rows(
     Py_ssize_t last,
     real* A,
 ) noexcept nogil:
-    """Row-major rows first to last into the layout."""
+    """Row-major rows first to last of a delta into the layout."""
+    cdef Py_ssize_t i, k
     if not PANELS:
         memcpy(A + first * q, rows + first * q, (last - first) * q * sizeof(real))
+    elif narrow(rows, q):
+        # Nobody reads what lies beside the columns of a delta.
+        for i in range(first, last):
+            for k in range(q):
+                A[i * WIDTH + k] = rows[i * q + k]
     elif real is float:
         rows_to_panels(
             <const floats*> rows, NULL, n, n, q, first, last, <floats*> A

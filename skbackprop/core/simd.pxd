@@ -57,13 +57,24 @@ cdef extern from *:
       static inline vec skb_splat_##vec(const vec* p, Py_ssize_t i) {          \\
           return SKB_SPLAT(vec, ((const real*) p)[i]);                         \\
       }                                                                        \\
-      static inline real skb_sum_##vec(const vec v) {                          \\
-          real lane[sizeof(vec) / sizeof(real)];                               \\
-          size_t n = sizeof(vec) / sizeof(real), i;                            \\
-          memcpy(lane, &v, sizeof(vec));                                       \\
-          for (; n > 1; n /= 2)                                                \\
-              for (i = 0; i < n / 2; i++) lane[i] += lane[i + n / 2];          \\
-          return lane[0];                                                      \\
+      static inline void skb_sums_##vec(                                       \\
+              vec a, vec b, vec c, vec d, double* sums) {                      \\
+          /* First parts of 16 bytes by parts, then the lanes of one part. */  \\
+          enum {parts = (sizeof(vec) + 15) / 16, n = sizeof(vec) / parts};     \\
+          enum {lanes = n / sizeof(real)};                                     \\
+          real lane[4][parts][lanes];                                          \\
+          int i, j, k;                                                         \\
+          memcpy(lane[0], &a, sizeof(vec));                                    \\
+          memcpy(lane[1], &b, sizeof(vec));                                    \\
+          memcpy(lane[2], &c, sizeof(vec));                                    \\
+          memcpy(lane[3], &d, sizeof(vec));                                    \\
+          for (i = 0; i < 4; i++)                                              \\
+              for (j = 1; j < parts; j++)                                      \\
+                  for (k = 0; k < lanes; k++) lane[i][0][k] += lane[i][j][k];  \\
+          for (i = 0; i < 4; i++) {                                            \\
+              sums[i] = lane[i][0][0];                                         \\
+              for (k = 1; k < lanes; k++) sums[i] += lane[i][0][k];            \\
+          }                                                                    \\
       }                                                                        \\
       static inline vec skb_first_##vec(                                       \\
               const vec* p, Py_ssize_t count, Py_ssize_t readable) {           \\
@@ -108,8 +119,12 @@ cdef extern from *:
         const doubles*, Py_ssize_t, Py_ssize_t
     ) noexcept nogil
     void prefetch "SKB_PREFETCH" (const void*) noexcept nogil
-    float sum_floats "skb_sum_skb_floats" (floats) noexcept nogil
-    double sum_doubles "skb_sum_skb_doubles" (doubles) noexcept nogil
+    void sums_floats "skb_sums_skb_floats" (
+        floats, floats, floats, floats, double*
+    ) noexcept nogil
+    void sums_doubles "skb_sums_skb_doubles" (
+        doubles, doubles, doubles, doubles, double*
+    ) noexcept nogil
 
 cdef fused vec:
     floats
@@ -158,12 +173,12 @@ cdef inline void put(vec* p, Py_ssize_t i, double x) noexcept nogil:
         (<double*> p)[i] = x
 
 
-cdef inline double lane_sum(const vec* v) noexcept nogil:
-    """The sum over the lanes, by halves."""
+cdef inline void lane_sums(vec a, vec b, vec c, vec d, double* sums) noexcept nogil:
+    """The sums over the lanes of four vectors."""
     if vec is floats:
-        return sum_floats(v[0])
+        sums_floats(a, b, c, d, sums)
     else:
-        return sum_doubles(v[0])
+        sums_doubles(a, b, c, d, sums)
 
 
 cdef inline Py_ssize_t lanes(const vec* p) noexcept nogil:
