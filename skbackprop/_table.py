@@ -92,6 +92,11 @@ def make_table(
     )
 
 
+def kind_of(dtype: npt.DTypeLike) -> str:
+    """The name of the engine's functions of a dtype: ``engine.predict[name]``."""
+    return "float" if np.dtype(dtype) == np.float32 else "double"
+
+
 class Scratch(NamedTuple):
     """Where the engine works, and where it keeps what in there."""
 
@@ -228,7 +233,7 @@ FEW_ROWS = 8
 
 def make_few(topology: Topology, dtype: np.dtype[Any]) -> Few:
     """For arrays of one dtype, so that no call has to find out which."""
-    name = "float" if dtype == np.float32 else "double"
+    name = kind_of(dtype)
     table = make_table(np.empty((0, topology.sizes[0])), dtype=dtype)
     scratch = make_scratch(topology, FEW_ROWS, dtype, sparse=False, backward=False)
     return Few(

@@ -6,10 +6,11 @@ what costs per batch happens inside ``engine.train_run``.
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ import scipy.optimize
 
 from ._layers import Array
 from ._schedules import Schedule
-from ._table import Table, block_rows, make_scratch, value_and_gradient
+from ._table import Table, block_rows, kind_of, make_scratch, value_and_gradient
 from ._threads import Crew, share
 from .core import engine
 from .core.optimizers import Optimizer
@@ -64,6 +65,12 @@ class History:
     t: int = 0
     n_iter: int = 0
     reductions: int = 0
+
+    def copy(self) -> History:
+        """The same numbers, and the same lists."""
+        twin = History.__new__(History)
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def improved(self, loss: float, score: float | None, tol: float) -> bool:
         """Append an epoch; whether its score, else its loss, is the best so far."""
@@ -143,11 +150,7 @@ def train(
                 state.random_state.shuffle(state.order)
             loss = steps.epoch()
             # A moment that overflowed would hold its parameter for ever.
-            if not (
-                np.isfinite(loss)
-                and _is_finite(state.theta)
-                and _is_finite(state.memory)
-            ):
+            if not (math.isfinite(loss) and steps.is_finite()):
                 ended = DIVERGED
                 break
             score = None if problem.validate is None else problem.validate(state.theta)
@@ -198,6 +201,15 @@ class _Steps:
         self.scratch = make_scratch(topology, rows, dtype, sparse=sparse)
         self.batches_per_run = 1
         self.crew = Crew(problem.n_threads)
+        # The functions of this dtype: to find out which takes as long as a short step.
+        name = kind_of(dtype)
+        self.train_run = engine.train_run[name]
+        self._is_finite = engine.is_finite[name]
+
+    def is_finite(self) -> bool:
+        """Whether parameters and moments are numbers."""
+        theta, memory = self.state.theta, self.state.memory
+        return self._is_finite(theta[None]) and self._is_finite(memory)
 
     def epoch(self) -> float:
         """One pass over the rows; the mean of the batches' objectives."""
@@ -205,12 +217,12 @@ class _Steps:
             return self._long_epoch()
         problem, state = self.problem, self.state
         n, total, start = len(state.order), 0.0, 0
-        while start < n and np.isfinite(total):
+        while start < n and math.isfinite(total):
             stop = min(n, start + self.batches_per_run * problem.batch_size)
             n_threads = self.crew.size()
             began = time.perf_counter()
             total = share(
-                engine.train_run,
+                self.train_run,
                 problem.topology,
                 state.optimizer,
                 state.theta,
@@ -293,7 +305,7 @@ def _is_finite(theta: Array) -> bool:
 def _snapshot(problem: Problem, state: State, buffer: Array | None = None) -> Snapshot:
     theta = np.empty_like(state.theta) if buffer is None else buffer
     np.copyto(theta, state.theta)
-    history, keeps = replace(state.history), problem.keeps_state
+    history, keeps = state.history.copy(), problem.keeps_state
     return Snapshot(
         theta,
         state.optimizer.t,

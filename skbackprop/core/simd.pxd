@@ -20,13 +20,22 @@ cdef extern from *:
           vector_size(SKB_BYTES), aligned(sizeof(real)), may_alias))
       typedef float skb_floats SKB_VECTOR(float);
       typedef double skb_doubles SKB_VECTOR(double);
+      typedef int skb_floats_mask SKB_VECTOR(int);
+      typedef long long skb_doubles_mask SKB_VECTOR(long long);
+      static const int skb_floats_lane[16] = {
+          0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+      static const long long skb_doubles_lane[8] = {0, 1, 2, 3, 4, 5, 6, 7};
       /* x - 0 is x whatever x is, so that no arithmetic is left of it. */
       #define SKB_SPLAT(vec, x) ((x) - (vec) {0})
+      /* v in the lanes below count, zeros in the others. */
+      #define SKB_BELOW(vec, v, count) ((vec) ((vec##_mask) (v) & \\
+          (*(const vec##_mask*) vec##_lane < (int) (count) - (vec##_mask) {0})))
     #else
       #define SKB_BYTES 8
       typedef float skb_floats;
       typedef double skb_doubles;
       #define SKB_SPLAT(vec, x) (x)
+      #define SKB_BELOW(vec, v, count) ((count) > 0 ? (v) : 0)
     #endif
     #if defined(__GNUC__) && !defined(SKB_PORTABLE)
       #define SKB_PANELS 1
@@ -42,8 +51,6 @@ cdef extern from *:
     /* Of a panel: three vectors of floats, six of doubles. */
     #define SKB_WIDTH (3 * SKB_BYTES / 4)
 
-    static const int skb_iota[16] = {
-        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     #if defined(__GNUC__)
       #define SKB_PREFETCH(p) __builtin_prefetch(p)
     #else
@@ -78,20 +85,10 @@ cdef extern from *:
       }                                                                        \\
       static inline vec skb_first_##vec(                                       \\
               const vec* p, Py_ssize_t count, Py_ssize_t readable) {           \\
-          const Py_ssize_t n = sizeof(vec) / sizeof(real);                     \\
-          real lane[sizeof(vec) / sizeof(real)] = {0};                         \\
-          Py_ssize_t i;                                                        \\
-          vec v;                                                               \\
-          if (readable >= n) {                                                 \\
-              v = *p;                                                          \\
-              memcpy(lane, &v, sizeof(vec));                                   \\
-              for (i = 0; i < n; i++)                                          \\
-                  lane[i] = skb_iota[i] < (int) count ? lane[i] : 0;           \\
-          } else {                                                             \\
-              for (i = 0; i < n && i < count; i++)                             \\
-                  lane[i] = ((const real*) p)[i];                              \\
-          }                                                                    \\
-          memcpy(&v, lane, sizeof(vec));                                       \\
+          vec v = SKB_SPLAT(vec, (real) 0);                                    \\
+          if (readable >= (Py_ssize_t) (sizeof(vec) / sizeof(real)))           \\
+              return SKB_BELOW(vec, *p, count);                                \\
+          if (count > 0) memcpy(&v, p, count * sizeof(real));                  \\
           return v;                                                            \\
       }
     SKB_FUNCTIONS(float, skb_floats)
