@@ -42,7 +42,13 @@ from .products cimport (
     sparse_affine,
     to_rows,
 )
-from .real cimport real
+from .real cimport (
+    exponential,
+    hyperbolic_tangent,
+    log_of_one_plus,
+    logistic,
+    real,
+)
 from .simd cimport PANELS
 from .subnormals cimport flush, restore
 from .team cimport BARRIER, Team, begin, end, meet
@@ -917,6 +923,27 @@ def derivative(int kind, const real[::1] Z, const real[::1] A, real[::1] delta):
         raise ValueError("Z, A and delta must have one length")
     if Z.shape[0] > 0:
         times_derivative(kind, &Z[0], &A[0], &delta[0], Z.shape[0])
+
+
+def elementary(str name, const real[::1] x, real[::1] out):
+    """out = exp(x), tanh(x), 1 / (1 + exp(-x)) or log(1 + x), by its name."""
+    cdef Py_ssize_t i, n = x.shape[0]
+    if out.shape[0] != n:
+        raise ValueError("x and out must have one length")
+    if name == "exp":
+        for i in range(n):
+            out[i] = exponential(x[i])
+    elif name == "tanh":
+        for i in range(n):
+            out[i] = hyperbolic_tangent(x[i])
+    elif name == "logistic":
+        for i in range(n):
+            out[i] = logistic(x[i])
+    elif name == "log1p":
+        for i in range(n):
+            out[i] = log_of_one_plus(x[i])
+    else:
+        raise ValueError(f"there is no function {name!r}")
 
 
 def optimizer_step(

@@ -1,24 +1,249 @@
-"""The fused type, and the elementary functions of libm, spelled once."""
+"""The fused type, and the elementary functions.
 
-from libc.math cimport exp, expf, log1p, log1pf, sqrt, sqrtf, tanh, tanhf
+exp, tanh, log(1 + x) and the logistic function are our own: without a branch or a
+call, so that compilers make vectors of loops over them. A number is reduced to a small
+interval, where a polynomial is as good as the type. The polynomials are Chebyshev fits
+in 60 digits, their coefficients rounded to the type. tests/test_elementary.py holds
+the errors that are stated here, in units in the last place (ulp).
+"""
+
+from libc.math cimport sqrt, sqrtf
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    static inline int32_t skb_bits_f(float x) {
+        int32_t i; memcpy(&i, &x, sizeof i); return i;
+    }
+    static inline float skb_real_f(int32_t i) {
+        float x; memcpy(&x, &i, sizeof x); return x;
+    }
+    static inline int64_t skb_bits_d(double x) {
+        int64_t i; memcpy(&i, &x, sizeof i); return i;
+    }
+    static inline double skb_real_d(int64_t i) {
+        double x; memcpy(&x, &i, sizeof x); return x;
+    }
+    /* Bits of sqrt(1/2), and the one bit of the sign. */
+    #define SKB_HALF_F INT32_C(0x3F3504F3)
+    #define SKB_HALF_D INT64_C(0x3FE6A09E667F3BCD)
+    #define SKB_SIGN_F INT32_MIN
+    #define SKB_SIGN_D INT64_MIN
+    """
+    ctypedef int int32_t
+    ctypedef long long int64_t
+    ctypedef unsigned int uint32_t
+    ctypedef unsigned long long uint64_t
+    int32_t bits_f "skb_bits_f" (float) noexcept nogil
+    float real_f "skb_real_f" (int32_t) noexcept nogil
+    int64_t bits_d "skb_bits_d" (double) noexcept nogil
+    double real_d "skb_real_d" (int64_t) noexcept nogil
+    const int32_t HALF_F "SKB_HALF_F"
+    const int64_t HALF_D "SKB_HALF_D"
+    const int32_t SIGN_F "SKB_SIGN_F"
+    const int64_t SIGN_D "SKB_SIGN_D"
 
 cdef fused real:
     float
     double
 
 
-cdef inline real exponential(real x) noexcept nogil:
+# Pieces of numbers -----------------------------------------------------------
+
+
+cdef inline real shifter(const real* tag) noexcept nogil:
+    """1.5 2^23, or 1.5 2^52: a number near it has its integer part in the last bits."""
     if real is float:
-        return expf(x)
+        return <float> 12582912.0
     else:
-        return exp(x)
+        return 6755399441055744.0
+
+
+cdef inline real ln2_high(const real* tag) noexcept nogil:
+    """The first bits of ln 2: its product with an exponent is exact."""
+    if real is float:
+        return <float> 0.693145751953125
+    else:
+        return 0.6931471803691238
+
+
+cdef inline real ln2_low(const real* tag) noexcept nogil:
+    """ln 2 less its first bits."""
+    if real is float:
+        return <float> 1.4286068203094173e-06
+    else:
+        return 1.9082149292705877e-10
+
+
+cdef inline real times_power(real p, real shifted) noexcept nogil:
+    """p 2^n of the n in the last bits, as two factors: n may be over the exponent's."""
+    # Unsigned, because the bits of a NaN overflow. Of signed shifts AVX2 has none for
+    # 64 bits, so that the half is taken of a number made positive.
+    cdef uint32_t n, half
+    cdef uint64_t N, Half
+    cdef real tag = 0
+    if real is float:
+        n = <uint32_t> bits_f(shifted) - <uint32_t> bits_f(shifter(&tag)) + 512
+        half = n >> 1
+        return (
+            p * real_f(<int32_t> ((half + (127 - 256)) << 23))
+            * real_f(<int32_t> ((n - half + (127 - 256)) << 23))
+        )
+    else:
+        N = <uint64_t> bits_d(shifted) - <uint64_t> bits_d(shifter(&tag)) + 4096
+        Half = N >> 1
+        return (
+            p * real_d(<int64_t> ((Half + (1023 - 2048)) << 52))
+            * real_d(<int64_t> ((N - Half + (1023 - 2048)) << 52))
+        )
+
+
+cdef inline real mantissa(real u, real* exponent) noexcept nogil:
+    """m in [sqrt(1/2), sqrt(2)) with u = m 2^exponent, of a normal u above 0."""
+    cdef uint32_t n
+    cdef uint64_t N, one = 1
+    cdef real tag = 0
+    if real is float:
+        n = <uint32_t> bits_f(u) - <uint32_t> HALF_F + (<uint32_t> 256 << 23)
+        exponent[0] = <float> (<int32_t> (n >> 23) - 256)
+        return real_f(<int32_t> ((n & 0x7FFFFF) + <uint32_t> HALF_F))
+    else:
+        N = <uint64_t> bits_d(u) - <uint64_t> HALF_D + (one << 63)
+        # An integer in the last bits of a double, for want of a conversion.
+        exponent[0] = real_d(
+            <int64_t> ((N >> 52) + <uint64_t> bits_d(shifter(&tag)))
+        ) - (shifter(&tag) + 2048)
+        return real_d(<int64_t> ((N & ((one << 52) - 1)) + <uint64_t> HALF_D))
+
+
+cdef inline real with_sign(real size, real x) noexcept nogil:
+    """size, or -size where x is below 0 or is -0."""
+    if real is float:
+        return real_f(bits_f(size) | (bits_f(x) & SIGN_F))
+    else:
+        return real_d(bits_d(size) | (bits_d(x) & SIGN_D))
+
+
+# Polynomials -----------------------------------------------------------------
+
+
+cdef inline real exp_tail(real r) noexcept nogil:
+    """(exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2."""
+    if real is float:
+        return <float> 0.5 + r * (
+            <float> 0.1666666716337204 + r * (
+                <float> 0.04166646674275398 + r * (
+                    <float> 0.00833331048488617 + r * (
+                        <float> 0.0013933649752289057
+                        + r * <float> 0.00019890991097781807
+                    )
+                )
+            )
+        )
+    else:
+        return 0.5 + r * (
+            0.1666666666666667 + r * (
+                0.04166666666666667 + r * (
+                    0.008333333333326136 + r * (
+                        0.0013888888888883748 + r * (
+                            0.00019841269874820627 + r * (
+                                2.4801587325547743e-05 + r * (
+                                    2.7557255400206422e-06 + r * (
+                                        2.75572736431103e-07 + r * (
+                                            2.5105217004720745e-08
+                                            + r * 2.0914686968086876e-09
+                                        )
+                                    )
+                                )
+                            )
+                        )
+                    )
+                )
+            )
+        )
+
+
+cdef inline real log_tail(real z) noexcept nogil:
+    """2 (atanh(s) / s - 1), with z = s^2, for s <= (sqrt(2) - 1) / (sqrt(2) + 1)."""
+    if real is float:
+        return z * (
+            <float> 0.6666666865348816 + z * (
+                <float> 0.4000012278556824 + z * (
+                    <float> 0.28550735116004944 + z * <float> 0.23332762718200684
+                )
+            )
+        )
+    else:
+        return z * (
+            0.666666666666667 + z * (
+                0.3999999999989827 + z * (
+                    0.2857142862653362 + z * (
+                        0.22222211043776857 + z * (
+                            0.18182895750119193 + z * (
+                                0.1533150161114533 + z * 0.1461916613488797
+                            )
+                        )
+                    )
+                )
+            )
+        )
+
+
+# Functions -------------------------------------------------------------------
+
+
+cdef inline real exponential(real x) noexcept nogil:
+    """exp(x) = 2^n exp(r) with r = x - n ln 2, |r| <= ln(2) / 2; at most 1 ulp."""
+    cdef real shifted, n, r
+    # Where the result is infinite or 0 anyway; a NaN fails both and stays.
+    cdef real top = 89 if real is float else 710
+    cdef real bottom = -104 if real is float else -746
+    x = top if x > top else x
+    x = bottom if x < bottom else x
+    shifted = x * <real> 1.4426950408889634 + shifter(&x)
+    n = shifted - shifter(&x)
+    r = (x - n * ln2_high(&x)) - n * ln2_low(&x)
+    return times_power(1 + (r + r * r * exp_tail(r)), shifted)
 
 
 cdef inline real hyperbolic_tangent(real x) noexcept nogil:
-    if real is float:
-        return tanhf(x)
-    else:
-        return tanh(x)
+    """tanh(x) = -e / (2 + e) with e = exp(-2 |x|) - 1; 2.6 ulp."""
+    cdef real size = with_sign(x, -1), shifted, n, r, e
+    # There it is 1 already; the sign bit was set, so that size is -|x|.
+    size = -20 if size < -20 else size
+    size = 2 * size
+    shifted = size * <real> 1.4426950408889634 + shifter(&x)
+    n = shifted - shifter(&x)
+    r = (size - n * ln2_high(&x)) - n * ln2_low(&x)
+    # 2^n (exp(r) - 1) + (2^n - 1): nothing cancels where x is small, and n is 0.
+    e = times_power(r + r * r * exp_tail(r), shifted) + (
+        times_power(<real> 1, shifted) - 1
+    )
+    return with_sign((0 - e) / (2 + e), x)
+
+
+cdef inline real logistic(real x) noexcept nogil:
+    """1 / (1 + exp(-x)), from exp(-|x|), which cannot overflow; 2.4 ulp.  (A3)"""
+    cdef real e = exponential(-x if x > 0 else x)
+    # A NaN fails both comparisons and comes out as e / (1 + e), a NaN.
+    return (1 if x > 0 else e) / (1 + e)
+
+
+cdef inline real log_of_one_plus(real x) noexcept nogil:
+    """log(1 + x) for x >= 0, as k ln 2 + log(m) with 1 + x = m 2^k; 1.3 ulp.
+
+    log(m) = 2 atanh(f / (2 + f)) with f = m - 1; what 1 + x has lost is added.
+    """
+    cdef real u = 1 + x, k, f, s, lost, half
+    f = mantissa(u, &k) - 1
+    s = f / (2 + f)
+    half = <real> 0.5 * f * f
+    lost = (x - (u - 1)) / u
+    f = f - (half - s * (half + log_tail(s * s)))
+    f = k * ln2_high(&x) + (f + (k * ln2_low(&x) + lost))
+    # Infinity, and what is not a number, stay.
+    return f if x < <real> 1e30 else x
 
 
 cdef inline real square_root(real x) noexcept nogil:
@@ -26,20 +251,6 @@ cdef inline real square_root(real x) noexcept nogil:
         return sqrtf(x)
     else:
         return sqrt(x)
-
-
-cdef inline real logistic(real x) noexcept nogil:
-    """1 / (1 + exp(-x)), from exp(-|x|), which cannot overflow.  (A3)"""
-    cdef real e = exponential(-x if x > 0 else x)
-    # A NaN fails both comparisons and comes out as e / (1 + e), a NaN.
-    return (1 if x > 0 else e) / (1 + e)
-
-
-cdef inline real log_of_one_plus(real x) noexcept nogil:
-    if real is float:
-        return log1pf(x)
-    else:
-        return log1p(x)
 
 
 cdef inline double machine_epsilon(const real* tag) noexcept nogil:

@@ -1,0 +1,112 @@
+"""exp, tanh, logistic and log(1 + x) of the core, against wider arithmetic."""
+
+import numpy as np
+import pytest
+
+from skbackprop.core import engine
+
+DTYPES = [np.float32, np.float64]
+#: The errors that core/real.pxd states, in units in the last place.
+MOST = {"exp": 1.0, "tanh": 2.6, "logistic": 2.4, "log1p": 1.3}
+WIDE = np.longdouble
+# Where long double is double, only float32 can be measured.
+MEASURABLE = [np.float32] + ([np.float64] if np.finfo(WIDE).nmant > 60 else [])
+
+
+def wide(name, x):
+    x = x.astype(WIDE)
+    with np.errstate(over="ignore", under="ignore"):
+        if name == "logistic":
+            return 1 / (1 + np.exp(-x))
+        return {"exp": np.exp, "tanh": np.tanh, "log1p": np.log1p}[name](x)
+
+
+def ours(name, x):
+    out = np.full_like(x, 7)
+    engine.elementary(name, x, out)
+    return out
+
+
+def sample(name, dtype):
+    """Numbers over all that a function can tell apart, dense where it bends."""
+    rng = np.random.default_rng(0)
+    info = np.finfo(dtype)
+    if name == "exp":
+        low, high = np.log(info.smallest_subnormal), np.log(info.max)
+        parts = [rng.uniform(low, high, 400_000), rng.normal(size=200_000)]
+    elif name == "log1p":
+        parts = [
+            np.exp(rng.uniform(-80, 60, 300_000)),
+            rng.uniform(0, 3, 300_000),
+            2.0 ** np.arange(-100, 99),
+        ]
+    else:
+        size = np.exp(rng.uniform(-40, 3, 300_000))
+        parts = [5 * rng.normal(size=300_000), size, -size]
+    return np.concatenate(parts).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", MEASURABLE)
+@pytest.mark.parametrize("name", MOST)
+def test_error_is_as_stated(name, dtype):
+    x = sample(name, dtype)
+    want, got = wide(name, x), ours(name, x)
+    # One unit of a subnormal is the smallest number.
+    unit = np.maximum(np.spacing(np.abs(want).astype(dtype)), 0).astype(WIDE)
+    ulps = np.abs(got.astype(WIDE) - want) / unit
+    worst = np.argmax(ulps)
+    assert ulps[worst] <= MOST[name], (x[worst], got[worst])
+    # Not only because there is nothing to see.
+    assert ulps[worst] > 0.5
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("name", "x", "want"),
+    [
+        ("exp", [0.0, -0.0, np.inf, -np.inf, np.nan], [1, 1, np.inf, 0, np.nan]),
+        ("exp", [1e30, -1e30, 710.0, -800.0], [np.inf, 0, np.inf, 0]),
+        ("tanh", [np.inf, -np.inf, np.nan, 50.0, -50.0], [1, -1, np.nan, 1, -1]),
+        ("logistic", [0.0, np.inf, -np.inf, np.nan], [0.5, 1, 0, np.nan]),
+        ("logistic", [1e30, -1e30], [1, 0]),
+        ("log1p", [0.0, np.inf, np.nan], [0, np.inf, np.nan]),
+    ],
+)
+def test_special_values(name, x, want, dtype):
+    assert np.array_equal(ours(name, np.array(x, dtype)), np.array(want, dtype), True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tanh_is_odd_to_the_sign_of_zero(dtype):
+    x = np.abs(sample("tanh", dtype))
+    assert np.array_equal(ours("tanh", -x), -ours("tanh", x))
+    zeros = ours("tanh", np.array([0.0, -0.0], dtype))
+    assert np.array_equal(np.signbit(zeros), [False, True]) and not zeros.any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_small_arguments_keep_their_digits(dtype):
+    """Where 1 + x is 1, and where exp(x) - 1 would cancel."""
+    x = np.array([1e-30, 3e-20, 1e-9], dtype)
+    for name in "tanh", "log1p":
+        assert np.allclose(ours(name, x), x, rtol=2 * np.finfo(dtype).eps, atol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MOST)
+def test_every_length(name, dtype):
+    """Vectors and what is left over give the same; nothing is written beyond."""
+    x = np.abs(sample(name, dtype)[:70])
+    whole = ours(name, x)
+    for n in range(70):
+        out = np.full(72, 7, dtype)
+        engine.elementary(name, x[:n].copy(), out[:n])
+        assert np.allclose(out[:n], whole[:n], rtol=4 * np.finfo(dtype).eps, atol=0)
+        assert (out[n:] == 7).all()
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match="one length"):
+        engine.elementary("exp", np.ones(3), np.ones(2))
+    with pytest.raises(ValueError, match="'sin'"):
+        engine.elementary("sin", np.ones(3), np.ones(3))
