@@ -74,6 +74,7 @@ cdef inline void softmax(
     cdef real[16] z
     cdef real[16] top
     cdef real[16] total
+    cdef real e, highest
     for i in range(0, n, 16):
         for r in range(16):
             # Lanes without a row repeat the last one.
@@ -84,7 +85,8 @@ cdef inline void softmax(
             for r in range(16):
                 z[r] = Z[at[r] + k]
             for r in range(16):
-                top[r] = z[r] if z[r] > top[r] else top[r]
+                e, highest = z[r], top[r]
+                top[r] = e if e > highest else highest
         for k in range(q):
             for r in range(16):
                 z[r] = Z[at[r] + k]

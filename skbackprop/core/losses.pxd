@@ -74,19 +74,22 @@ cdef inline void canonical_loss_and_delta(
 ) noexcept nogil:
     """l and delta = A - Y of LANES elements, both from Z.  (L5)"""
     cdef int i
-    cdef double size, low, e
+    cdef double z, y, low, high, e
     if loss == Loss.BINARY_CROSS_ENTROPY:
         for i in range(LANES):
-            size = Z[i] if Z[i] > 0 else -Z[i]
-            e = exponential(-size)
-            low = e / (1 + e)
-            l[i] = (Z[i] if Z[i] > 0 else 0) - Z[i] * Y[i] + log_of_one_plus(e)
+            z, y = Z[i], Y[i]
+            e = exponential(-z if z > 0 else z)
+            l[i] = (z if z > 0 else 0) - z * y + log_of_one_plus(e)
             # sigma(z) - y, without cancellation where sigma(z) is near 1.
-            delta[i] = (1 - Y[i]) - low if Z[i] > 0 else low - Y[i]
+            low = e / (1 + e)
+            high = (1 - y) - low
+            low = low - y
+            delta[i] = high if z > 0 else low
     elif loss == Loss.POISSON:
         for i in range(LANES):
-            delta[i] = exponential(Z[i]) - Y[i]
-            l[i] = delta[i] - Y[i] * Z[i]
+            z, y = Z[i], Y[i]
+            delta[i] = exponential(z) - y
+            l[i] = delta[i] - y * z
         for i in range(LANES):
             if Y[i] > 0:
                 l[i] += Y[i] * log(Y[i])
@@ -144,7 +147,7 @@ cdef inline double label_loss(
 ) noexcept nogil:
     """Cross-entropy and A - Y of n <= LANES rows with labels, from Z.  (L3) (L5)"""
     cdef Py_ssize_t j, k, r
-    cdef int[LANES] label
+    cdef Py_ssize_t[LANES] label
     cdef Py_ssize_t[LANES] at
     cdef real[LANES] z
     cdef real[LANES] top
@@ -152,6 +155,7 @@ cdef inline double label_loss(
     cdef real[LANES] others
     cdef real[LANES] total
     cdef real[LANES] factor
+    cdef real e, mine, highest
     cdef double w_i, value = 0
     for r in range(LANES):
         # Lanes without a row repeat the last one.
@@ -166,14 +170,17 @@ cdef inline double label_loss(
         for r in range(LANES):
             z[r] = Z[at[r] + j]
         for r in range(LANES):
-            top[r] = z[r] if z[r] > top[r] else top[r]
+            e, highest = z[r], top[r]
+            top[r] = e if e > highest else highest
     for j in range(q):
         for r in range(LANES):
             z[r] = Z[at[r] + j]
         for r in range(LANES):
-            z[r] = exponential(z[r] - top[r])
-            own[r] = z[r] if label[r] == j else own[r]
-            others[r] += 0 if label[r] == j else z[r]
+            e = exponential(z[r] - top[r])
+            mine = e if label[r] == j else 0
+            own[r] += mine
+            others[r] += e - mine
+            z[r] = e
         for r in range(n):
             delta[at[r] + j] = z[r]
     for r in range(LANES):
