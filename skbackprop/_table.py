@@ -316,7 +316,7 @@ def value_and_gradient(
     value = 0.0
     if grad is not None:
         value = engine.l2_and_grad(
-            topology, theta, alpha, denominator, grad, scratch.sums
+            topology, theta, alpha, denominator, grad
         )
     flat = none if dX is None else dX.reshape(-1)
     p = topology.sizes[0]

@@ -363,7 +363,7 @@ DOORS = {
     "predict": "t theta X data indices indptr rows start stop out work places link",
     "loss_and_grad": "t theta X data indices indptr Y labels sample_weight rows "
     "start stop denominator grad dX work label_work sums places",
-    "l2_and_grad": "t theta alpha denominator grad sums",
+    "l2_and_grad": "t theta alpha denominator grad",
     "train_run": "t opt theta grad memory X data indices indptr Y labels "
     "sample_weight rows start stop batch_size mean_weight alpha loss work "
     "label_work sums places",
@@ -470,7 +470,6 @@ REFUSED: list[tuple[str, dict[str, bool], dict[str, Any], str]] = [
     ("loss_and_grad", DENSE, {"sums": np.zeros(2)}, "sums"),
     ("train_run", DENSE, {"places": np.zeros((3, 5), np.intp)}, "places"),
     ("train_run", DENSE, {"sums": np.zeros(2)}, "sums"),
-    ("l2_and_grad", DENSE, {"sums": np.zeros(1)}, "sums"),
     ("l2_and_grad", DENSE, {"theta": np.ones(25)}, "theta"),
     ("l2_and_grad", DENSE, {"grad": np.ones(27)}, "grad"),
     ("train_run", DENSE, {"theta": np.ones(25)}, "theta"),

@@ -24,23 +24,23 @@ from .gather cimport (
 )
 from .losses cimport Loss, label_loss, weighted_loss
 from .matrix cimport GROUP, elements, panels, stride, width
-from .optimizers cimport Optimizer, decay, decays, slots, step
+from .optimizers cimport Optimizer, kept, rate, slots, step
 from .products cimport (
-    add_bias_gradient,
-    add_sparse_weight_gradient,
-    add_weight_gradient,
     affine,
     affine_output,
     affine_rows,
     back,
+    bias_gradient,
     from_rows,
+    half_square,
     narrow,
     pack_weights,
     pack_weights_transposed,
     packed_elements,
-    penalty,
     sparse_affine,
+    sparse_weight_gradient,
     to_rows,
+    weight_gradient,
 )
 from .real cimport (
     exponential,
@@ -66,8 +66,12 @@ cdef enum:
     ROWS_ = 2
     # Rows for which packing W would cost more than it saves.
     FEW = 8
-    # Parameters whose squares are summed together: that sum has one owner.
-    CHUNK = 4096
+    # Rows that go through all layers together: what lies between stays in cache.
+    BLOCK = 64
+    # Rows of W whose gradient is computed at a time, and then used while in cache.
+    TALL = 128
+    # The fewest weights whose squares are summed together: that sum has one owner.
+    UNIT = 512
 
 
 cdef inline Py_ssize_t up(Py_ssize_t n) noexcept nogil:
@@ -221,17 +225,15 @@ cdef inline void forward(
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
     Py_ssize_t n,
-    Team team,
+    Py_ssize_t first,
+    Py_ssize_t last,
     real[::1] work,
     const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
     """Z_j = A_{j-1} W_j + b_j (F1), A_j = f_j(Z_j) (F2), j = 1..J, as far as Z_J."""
     cdef Py_ssize_t j, p, q, J = t.n_layers
-    cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
     cdef bint sparse = indptr.shape[0] > 0
     cdef real* Z_1
-    if first == last:
-        return
     if not sparse:
         gather_inputs(X, rows, start, n, first, last, A(places, 0, work))
     for j in range(1, J + 1):
@@ -291,8 +293,9 @@ cdef inline void output_loss(
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
     Py_ssize_t n,
+    Py_ssize_t first,
+    Py_ssize_t last,
     double scale,
-    Team team,
     real[::1] work,
     int[::1] label_work,
     double[::1] sums,
@@ -300,7 +303,6 @@ cdef inline void output_loss(
 ) noexcept nogil:
     """sums[g] = sum_i w_i l_i of the g-th GROUP of rows, and delta_J.  (L0) (L5) (B1)"""
     cdef Py_ssize_t J = t.n_layers, q = t.size[J], i, m
-    cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
     cdef int output = t.activation[J - 1]
     cdef real* Z_J = Z(places, J, work)
     cdef real* A_J = A(places, J, work)
@@ -309,8 +311,6 @@ cdef inline void output_loss(
     cdef real* delta_J = &work[places[J + 1, ROWS_]]
     cdef real* values = Z_J
     cdef real* w = NULL
-    if first == last:
-        return
     if sample_weight.shape[0] > 0:
         gather_weights(sample_weight, rows, start, first, last, w_batch)
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
@@ -347,18 +347,16 @@ cdef inline void backward(
     Topology t,
     const real[::1] theta,
     Py_ssize_t n,
-    Team team,
+    Py_ssize_t first,
+    Py_ssize_t last,
     real[::1] work,
     const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
-    """delta_J to delta_1, for this thread's rows.  (B2)"""
+    """delta_j = (delta_{j+1} W_{j+1}^T) * f_j'(Z_j), j = J - 1..1.  (B2)"""
     cdef Py_ssize_t j, k, at, p, q
-    cdef Py_ssize_t first = begin(team, n, GROUP), last = end(team, n, GROUP)
     cdef real* Z_j
     cdef real* A_j
     cdef real* delta_j
-    if first == last:
-        return
     for j in range(t.n_layers - 1, 0, -1):
         p, q = t.size[j], t.size[j + 1]
         Z_j, A_j = Z(places, j, work), A(places, j, work)
@@ -375,6 +373,102 @@ cdef inline void backward(
             )
 
 
+cdef inline void there_and_back(
+    Topology t,
+    const real[::1] theta,
+    const real[:, ::1] X,
+    const real[::1] data,
+    const int[::1] indices,
+    const long long[::1] indptr,
+    const real[:, ::1] Y,
+    const int[::1] labels,
+    const real[::1] sample_weight,
+    const Py_ssize_t[::1] rows,
+    Py_ssize_t start,
+    Py_ssize_t n,
+    double scale,
+    bint back,
+    Team team,
+    real[::1] work,
+    int[::1] label_work,
+    double[::1] sums,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """This thread's rows forward to the loss and back to delta_1, block by block."""
+    cdef Py_ssize_t first = begin(team, n, GROUP), stop = end(team, n, GROUP), last
+    while first < stop:
+        last = min(first + BLOCK, stop) if PANELS else stop
+        forward(
+            t, theta, X, data, indices, indptr, rows, start, n, first, last, work,
+            places,
+        )
+        output_loss(
+            t, Y, labels, sample_weight, rows, start, n, first, last, scale, work,
+            label_work, sums, places,
+        )
+        if back:
+            backward(t, theta, n, first, last, work, places)
+        first = last
+
+
+cdef inline void layer_gradient(
+    Topology t,
+    Py_ssize_t j,
+    Py_ssize_t n,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    bint add,
+    real[::1] grad,
+    real[::1] work,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """dL/dW_j = A_{j-1}^T delta_j of a dense A_{j-1}, rows first to last.  (B3)"""
+    weight_gradient(
+        A(places, j - 1, work), n, t.size[j - 1], first, last,
+        delta(places, j, work), t.size[j], add, dW(t, grad, j),
+    )
+
+
+cdef inline void input_layer_gradient(
+    Topology t,
+    const real[::1] data,
+    const int[::1] indices,
+    const long long[::1] indptr,
+    const Py_ssize_t[::1] rows,
+    Py_ssize_t start,
+    Py_ssize_t n,
+    Team team,
+    bint add,
+    real[::1] grad,
+    real[::1] work,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """dL/dW_1 = X^T delta_1 of a sparse X, this thread's columns.  (B3)"""
+    sparse_weight_gradient(
+        data, indices, indptr, rows, start, n, t.size[0], delta(places, 1, work),
+        t.size[1], begin(team, t.size[1], GROUP), end(team, t.size[1], GROUP), add,
+        dW(t, grad, 1),
+    )
+
+
+cdef inline void bias_gradients(
+    Topology t,
+    Py_ssize_t j,
+    Py_ssize_t n,
+    Team team,
+    bint add,
+    real[::1] grad,
+    real[::1] work,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """dL/db_j = sum over rows of delta_j, this thread's units.  (B4)"""
+    cdef Py_ssize_t q = t.size[j]
+    bias_gradient(
+        delta(places, j, work), n, q, begin(team, q, GROUP), end(team, q, GROUP), add,
+        db(t, grad, j),
+    )
+
+
 cdef inline void gradients(
     Topology t,
     const real[::1] data,
@@ -388,64 +482,115 @@ cdef inline void gradients(
     real[::1] work,
     const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
-    """Adds dL/dW_j (B3) and dL/db_j (B4) to grad, this thread's rows of each."""
-    cdef Py_ssize_t j, p, q
+    """Adds dL/dW_j (B3) and dL/db_j (B4) to grad, this thread's part of each."""
+    cdef Py_ssize_t j, p
     for j in range(t.n_layers, 0, -1):
-        p, q = t.size[j - 1], t.size[j]
+        p = t.size[j - 1]
         if j == 1 and indptr.shape[0] > 0:
-            add_sparse_weight_gradient(
-                data, indices, indptr, rows, start, n, delta(places, 1, work), q,
-                begin(team, q, GROUP), end(team, q, GROUP), dW(t, grad, 1),
+            input_layer_gradient(
+                t, data, indices, indptr, rows, start, n, team, True, grad, work,
+                places,
             )
         else:
-            add_weight_gradient(
-                A(places, j - 1, work), n, p,
-                begin(team, p, GROUP), end(team, p, GROUP),
-                delta(places, j, work), q, dW(t, grad, j),
+            layer_gradient(
+                t, j, n, begin(team, p, GROUP), end(team, p, GROUP), True, grad, work,
+                places,
             )
         if t.biased[j - 1]:
-            add_bias_gradient(
-                delta(places, j, work), n, q,
-                begin(team, q, GROUP), end(team, q, GROUP), db(t, grad, j),
+            bias_gradients(t, j, n, team, True, grad, work, places)
+
+
+cdef inline Py_ssize_t unit_rows(Py_ssize_t q) noexcept nogil:
+    """Rows of a (p, q) weight matrix that one thread owns, sums and all."""
+    return ((UNIT + q - 1) // q + GROUP - 1) // GROUP * GROUP
+
+
+cdef inline Py_ssize_t n_units(Topology t) noexcept nogil:
+    cdef Py_ssize_t j, total = 0
+    for j in range(1, t.n_layers + 1):
+        total += (t.size[j - 1] + unit_rows(t.size[j]) - 1) // unit_rows(t.size[j])
+    return total
+
+
+cdef inline void learn(
+    Topology t,
+    Optimizer opt,
+    long long steps,
+    double c,
+    real[::1] theta,
+    real[:, ::1] memory,
+    const real[::1] data,
+    const int[::1] indices,
+    const long long[::1] indptr,
+    const Py_ssize_t[::1] rows,
+    Py_ssize_t start,
+    Py_ssize_t n,
+    Team team,
+    real[::1] grad,
+    real[::1] work,
+    double[::1] sums,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """Gradient (B3) (B4) and step (O1) to (O5) of this thread's part of each layer.
+
+    sums[u] = ||W||^2 / 2 of the u-th unit of weights, before its step.  (R1)
+    """
+    cdef Py_ssize_t j, p, q, unit, first, last, at, stop, u = 0
+    cdef double eta = rate(opt, steps), keep = kept(opt)
+    cdef bint sparse
+    for j in range(1, t.n_layers + 1):
+        p, q, unit = t.size[j - 1], t.size[j], unit_rows(t.size[j])
+        sparse = j == 1 and indptr.shape[0] > 0
+        if sparse:  # threads take columns of the gradient, and rows of the step
+            input_layer_gradient(
+                t, data, indices, indptr, rows, start, n, team, False, grad, work,
+                places,
+            )
+            meet(team)
+        first, stop = begin(team, p, unit), end(team, p, unit)
+        while first < stop:
+            last = min(first + max(unit, TALL // unit * unit), stop)
+            if not sparse:
+                layer_gradient(t, j, n, first, last, False, grad, work, places)
+            while first < last:
+                at = t.weights_at[j - 1] + first * q
+                sums[u + first // unit] = step_of(
+                    opt, eta, c, keep, theta, grad, memory, at,
+                    at + min(unit, last - first) * q,
+                )
+                first += unit
+        u += (p + unit - 1) // unit
+        if t.biased[j - 1]:
+            bias_gradients(t, j, n, team, False, grad, work, places)
+            step_of(
+                opt, eta, 0, 1, theta, grad, memory,
+                t.biases_at[j - 1] + begin(team, q, GROUP),
+                t.biases_at[j - 1] + end(team, q, GROUP),
             )
 
 
-cdef inline void start_gradient(
-    Topology t,
-    const real[::1] theta,
+cdef inline double step_of(
+    Optimizer opt,
+    double eta,
     double c,
-    Team team,
-    real[::1] grad,
-    double[::1] sums,
+    double keep,
+    real[::1] theta,
+    const real[::1] grad,
+    real[:, ::1] memory,
+    Py_ssize_t first,
+    Py_ssize_t last,
 ) noexcept nogil:
-    """grad = c W, 0 for biases; sums[k] = ||W||^2 / 2 of the k-th CHUNK.  (R1)"""
-    cdef Py_ssize_t j, k, i, at, stop, chunk = 0
-    cdef Py_ssize_t total = n_chunks(t)
-    cdef Py_ssize_t first = begin(team, total, 1), last = end(team, total, 1)
-    for j in range(1, t.n_layers + 1):
-        at = t.weights_at[j - 1]
-        stop = t.biases_at[j - 1] + (t.size[j] if t.biased[j - 1] else 0)
-        while at < stop:
-            if first <= chunk < last:
-                # The part of the chunk that is weights, then the part that is not.
-                k = max(at, min(at + CHUNK, t.biases_at[j - 1]))
-                if c == 0:
-                    k = at
-                sums[chunk] = 0
-                if k > at:
-                    sums[chunk] = penalty(&theta[at], k - at, c, &grad[at])
-                for i in range(k, min(at + CHUNK, stop)):
-                    grad[i] = 0
-            chunk += 1
-            at += CHUNK
-
-
-cdef inline Py_ssize_t n_chunks(Topology t) noexcept nogil:
-    cdef Py_ssize_t j, stop, total = 0
-    for j in range(1, t.n_layers + 1):
-        stop = t.biases_at[j - 1] + (t.size[j] if t.biased[j - 1] else 0)
-        total += (stop - t.weights_at[j - 1] + CHUNK - 1) // CHUNK
-    return total
+    """The optimiser's step of parameters first to last; the sum of (R1) before it."""
+    cdef double value = 0
+    if first == last:
+        return 0
+    if c != 0:
+        value = half_square(&theta[first], last - first)
+    step(
+        opt, eta, c, keep, &theta[first], &grad[first], &memory[0, first],
+        &memory[memory.shape[0] - 1, first], last - first,
+    )
+    return value
 
 
 cdef inline Py_ssize_t n_groups(Py_ssize_t n) noexcept nogil:
@@ -459,34 +604,6 @@ cdef inline double total(const double[::1] sums) noexcept nogil:
     for k in range(sums.shape[0]):
         value += sums[k]
     return value
-
-
-cdef inline void update(
-    Topology t,
-    Optimizer opt,
-    long long steps,
-    Team team,
-    real[::1] theta,
-    const real[::1] grad,
-    real[:, ::1] memory,
-) noexcept nogil:
-    """One step of the optimiser, of this thread's parameters.  (O1) to (O5)"""
-    # Parts begin where vectors do, so that a parameter's step is always the same code.
-    cdef Py_ssize_t j, first = begin(team, t.n_parameters, 64)
-    cdef Py_ssize_t last = end(team, t.n_parameters, 64)
-    cdef Py_ssize_t at, stop
-    if first == last:
-        return
-    if decays(opt):
-        for j in range(1, t.n_layers + 1):
-            at = max(first, t.weights_at[j - 1])
-            stop = min(last, t.biases_at[j - 1])
-            if at < stop:
-                decay(opt, &theta[at], stop - at)
-    step(
-        opt, steps, &theta[first], &grad[first], &memory[0, first],
-        &memory[memory.shape[0] - 1, first], last - first,
-    )
 
 
 # The doors -------------------------------------------------------------------
@@ -510,7 +627,7 @@ def scratch_sizes(
     cdef Py_ssize_t size = arrange(
         t, <real*> NULL, n, sparse, backward, input_gradient, 16, places
     )
-    return size, n, n_chunks(t) + n_groups(n)
+    return size, n, n_units(t) + n_groups(n)
 
 
 def places_shape(Topology t):
@@ -535,6 +652,7 @@ def predict(
 ):
     """out = A_J of the rows from start to stop, row-major, or Z_J without the link."""
     cdef Py_ssize_t n = stop - start, J = t.n_layers, q = t.size[J]
+    cdef Py_ssize_t first = 0, last
     cdef Team alone = Team(0, 1, NULL)
     cdef real* Z_J
     _check_table(t, theta, X, indptr, rows, start, stop, n)
@@ -546,7 +664,13 @@ def predict(
     _arrange(t, n, indptr.shape[0] > 0, False, False, work, places)
     with nogil:
         pack(t, theta, alone, work, places)
-        forward(t, theta, X, data, indices, indptr, rows, start, n, alone, work, places)
+        while first < n:
+            last = min(first + BLOCK, n) if PANELS else n
+            forward(
+                t, theta, X, data, indices, indptr, rows, start, n, first, last, work,
+                places,
+            )
+            first = last
         Z_J = Z(places, J, work)
         if link and t.activation[J - 1] == Activation.SOFTMAX:
             softmax(Z_J, &out[0], n, q)
@@ -624,13 +748,10 @@ def loss_and_grad(
     with nogil:
         pack(t, theta, team, work, places)
         meet(team)
-        forward(t, theta, X, data, indices, indptr, rows, start, n, team, work, places)
-        output_loss(
-            t, Y, labels, sample_weight, rows, start, n, 1 / denominator, team, work,
-            label_work, sums, places,
+        there_and_back(
+            t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows, start, n,
+            1 / denominator, grad.shape[0] > 0, team, work, label_work, sums, places,
         )
-        if grad.shape[0] > 0:
-            backward(t, theta, n, team, work, places)
         meet(team)
         value = total(sums[: n_groups(n)]) / denominator
         if grad.shape[0] > 0:
@@ -659,18 +780,21 @@ def l2_and_grad(
     double alpha,
     double denominator,
     real[::1] grad,
-    double[::1] sums,
 ):
     """alpha/2 sum_j ||W_j||^2 / denominator; grad is set to its gradient.  (R1)"""
-    cdef double value
-    cdef Team alone = Team(0, 1, NULL)
+    cdef Py_ssize_t j, i, n
+    cdef double value = 0, c = alpha / denominator
     if theta.shape[0] != t.n_parameters or grad.shape[0] != t.n_parameters:
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
-    _check_scratch(t, 0, None, sums)
     with nogil:
-        start_gradient(t, theta, alpha / denominator, alone, grad, sums)
-        value = alpha / denominator * total(sums[: n_chunks(t)])
-    return value
+        for i in range(t.n_parameters):
+            grad[i] = 0
+        for j in range(1, t.n_layers + 1 if c != 0 else 1):
+            n = t.size[j - 1] * t.size[j]
+            value += half_square(W(t, theta, j), n)
+            for i in range(t.weights_at[j - 1], t.weights_at[j - 1] + n):
+                grad[i] = <real> c * theta[i]
+    return c * value
 
 
 def train_run(
@@ -707,7 +831,7 @@ def train_run(
     / (n mean_weight). The first value that is not finite ends the run. Each of
     n_threads threads makes the same call with its number and its own ``places``.
     """
-    cdef Py_ssize_t at = start, n, C = n_chunks(t)
+    cdef Py_ssize_t at = start, n, U = n_units(t)
     cdef double scale, value
     cdef long long steps = opt.t
     cdef unsigned int before
@@ -734,24 +858,20 @@ def train_run(
                     first_place(work), places,
                 )
             scale = 1 / (n * mean_weight)
-            start_gradient(t, theta, alpha * scale, team, grad, sums[:C])
             pack(t, theta, team, work, places)
             meet(team)
-            forward(
-                t, theta, X, data, indices, indptr, rows, at, n, team, work, places
+            there_and_back(
+                t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows, at,
+                n, scale, True, team, work, label_work, sums[U:], places,
             )
-            output_loss(
-                t, Y, labels, sample_weight, rows, at, n, scale, team, work,
-                label_work, sums[C:], places,
-            )
-            backward(t, theta, n, team, work, places)
-            meet(team)
-            value = scale * (total(sums[C : C + n_groups(n)]) + alpha * total(sums[:C]))
-            gradients(t, data, indices, indptr, rows, at, n, team, grad, work, places)
             meet(team)
             steps += 1
-            update(t, opt, steps, team, theta, grad, memory)
+            learn(
+                t, opt, steps, alpha * scale, theta, memory, data, indices, indptr, rows,
+                at, n, team, grad, work, sums[:U], places,
+            )
             meet(team)
+            value = scale * (total(sums[U : U + n_groups(n)]) + alpha * total(sums[:U]))
             loss += value * n
             at += n
         restore(before)
@@ -792,8 +912,8 @@ cdef int _check_places(Topology t, Py_ssize_t[:, ::1] places) except -1:
 cdef int _check_scratch(
     Topology t, Py_ssize_t n, int[::1] label_work, double[::1] sums
 ) except -1:
-    if sums.shape[0] < n_chunks(t) + n_groups(n):
-        raise ValueError(f"sums must have at least {n_chunks(t) + n_groups(n)} elements")
+    if sums.shape[0] < n_units(t) + n_groups(n):
+        raise ValueError(f"sums must have at least {n_units(t) + n_groups(n)} elements")
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY and n > 0 and label_work.shape[0] < n:
         raise ValueError(f"label_work must have at least {n} elements")
     return 0
@@ -958,5 +1078,16 @@ def optimizer_step(
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:
         raise ValueError(f"memory must have shape {(slots(opt.kind), t.n_parameters)}")
+    cdef double eta
+    cdef Py_ssize_t j
     opt.t += 1
-    update(t, opt, opt.t, Team(0, 1, NULL), theta, grad, memory)
+    eta = rate(opt, opt.t)
+    for j in range(t.n_layers):
+        step_of(
+            opt, eta, 0, kept(opt), theta, grad, memory, t.weights_at[j], t.biases_at[j]
+        )
+        if t.biased[j]:
+            step_of(
+                opt, eta, 0, 1, theta, grad, memory, t.biases_at[j],
+                t.biases_at[j] + t.size[j + 1],
+            )

@@ -1,5 +1,8 @@
 """Write tiles.pxd: the register tiles of the matrix kernels, one function per shape.
 
+``tile`` adds products of a few rows and a few vectors of columns; ``narrow_tile``
+those of a few rows and outputs that fill no vector, along the summed index.
+
 The sums of a tile are variables with names, because compilers keep those in
 registers; an array of them is kept in memory, at a quarter of the speed.
 """
@@ -7,11 +10,13 @@ registers; an array of them is kept in memory, at a quarter of the speed.
 import sys
 from pathlib import Path
 
-SHAPES = [(rows, vectors) for rows in (8, 4, 2, 1) for vectors in (3, 2, 1)]
+SHAPES = [(rows, vectors) for vectors in (3, 2, 1) for rows in range(8, 0, -1)]
+#: Rows and outputs of a narrow tile: a sum for every lane of a vector.
+NARROW = [(lanes // q, q) for lanes in (16, 8, 4, 2) for q in (1, 2, 4) if q <= lanes]
 
 HEAD = '''"""Written by make_tiles.py: C = start + A B, a few rows by a few vectors."""
 
-from .simd cimport at, splat, vec
+from .simd cimport add_lanes, at, lanes, splat, vec, zero
 
 
 '''
@@ -52,6 +57,40 @@ PICK = '''cdef inline void tile(
 {branches}
 '''
 
+NARROW_TILE = """cdef inline vec narrow_{R}x{Q}(
+    const vec* A, Py_ssize_t a_row, const vec* B,
+    {b_parameters},
+    Py_ssize_t inner, Py_ssize_t skip_a, Py_ssize_t skip_b, Py_ssize_t K,
+) noexcept nogil:
+    cdef Py_ssize_t k = 0, stop
+    cdef vec {b}
+    cdef vec[{N}] sums
+    cdef vec {zeros}
+    while k < K:
+        stop = k + inner if k + inner < K else K
+        while k < stop:
+{body}
+            A = at(A, lanes(A))
+            B = at(B, lanes(A))
+            k += lanes(A)
+        A = at(A, skip_a)
+        B = at(B, skip_b)
+{store}
+    return add_lanes(&sums[0])
+"""
+
+PICK_NARROW = '''cdef inline vec narrow_tile(
+    int q, const vec* A, Py_ssize_t a_row, const vec* B, const Py_ssize_t* b_row,
+    Py_ssize_t inner, Py_ssize_t skip_a, Py_ssize_t skip_b, Py_ssize_t K,
+) noexcept nogil:
+    """Dot products of rows of A and q of B, 1, 2 or 4: lane r q + c is of row r and c.
+
+    Row r of A is r a_row away, row c of B b_row[c]; both are read ``inner`` reals at
+    a time, then skip_a and skip_b.
+    """
+{branches}
+'''
+
 ARGUMENTS = "A, a_row, a_k, inner, a_panel, B, b_k, K, start, start_row, C, c_row"
 
 
@@ -77,16 +116,53 @@ def tile(rows: int, vectors: int) -> str:
     )
 
 
+def narrow_tile(rows: int, q: int) -> str:
+    """Return the function of dot products of one shape."""
+    body = [f"            b{c} = at(B, b_row{c})[0]" for c in range(q)]
+    names, store = [], []
+    for r in range(rows):
+        for c in range(q):
+            names.append(f"s{r}x{c}")
+            body.append(f"            s{r}x{c} += at(A, {r} * a_row)[0] * b{c}")
+            store.append(f"    sums[{r * q + c}] = s{r}x{c}")
+    return NARROW_TILE.format(
+        R=rows,
+        Q=q,
+        N=rows * q,
+        b_parameters=", ".join(f"Py_ssize_t b_row{c}" for c in range(q)),
+        b=", ".join(f"b{c}" for c in range(q)),
+        zeros=", ".join(f"{name} = zero(A)" for name in names),
+        body="\n".join(body),
+        store="\n".join(store),
+    )
+
+
+def pick_narrow() -> str:
+    """Return the function that calls the one of a shape."""
+    lines = []
+    for rows, q in NARROW:
+        word = "elif" if lines else "if"
+        b_rows = ", ".join(f"b_row[{c}]" for c in range(q))
+        lines.append(f"    {word} lanes(A) == {rows * q} and q == {q}:")
+        lines.append(
+            f"        return narrow_{rows}x{q}("
+            f"A, a_row, B, {b_rows}, inner, skip_a, skip_b, K)"
+        )
+    lines.append("    return zero(A)")
+    return PICK_NARROW.format(branches="\n".join(lines))
+
+
 def pick() -> str:
     """Return the function that calls the one of a shape."""
     lines = []
     for rows, vectors in SHAPES:
         word = "elif" if lines else "if"
-        lines.append(f"    {word} rows == {rows} and vectors == {vectors}:")
+        lines.append(f"    {word} 8 * vectors + rows == {8 * vectors + rows}:")
         lines.append(f"        tile_{rows}x{vectors}({ARGUMENTS})")
     return PICK.format(branches="\n".join(lines))
 
 
 if __name__ == "__main__":
     parts = [tile(rows, vectors) for rows, vectors in SHAPES]
-    Path(sys.argv[1]).write_text(HEAD + "\n\n".join([*parts, pick()]))
+    parts += [pick(), *(narrow_tile(rows, q) for rows, q in NARROW), pick_narrow()]
+    Path(sys.argv[1]).write_text(HEAD + "\n\n".join(parts))

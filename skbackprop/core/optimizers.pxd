@@ -27,70 +27,85 @@ cdef inline int slots(int kind) noexcept nogil:
     return 1 if kind == Solver.SGD else 2
 
 
-cdef inline void decay(Optimizer opt, real* W, Py_ssize_t n) noexcept nogil:
-    """W <- (1 - eta lambda) W.  (O5)"""
-    cdef Py_ssize_t i
-    cdef real keep = <real> (1 - opt.learning_rate * opt.weight_decay)
-    for i in range(n):
-        W[i] = W[i] * keep
+cdef inline double rate(Optimizer opt, long long t) noexcept nogil:
+    """eta_t of step t: Adam corrects it for moments that began at zero.  (O4)"""
+    if opt.kind == Solver.SGD:
+        return opt.learning_rate
+    return (
+        opt.learning_rate
+        * sqrt(1 - pow(opt.beta_2, <double> t))
+        / (1 - pow(opt.beta_1, <double> t))
+    )
 
 
-cdef inline bint decays(Optimizer opt) noexcept nogil:
-    return opt.kind == Solver.ADAMW and opt.weight_decay != 0
+cdef inline double kept(Optimizer opt) noexcept nogil:
+    """1 - eta lambda, what decay leaves of a weight.  (O5)"""
+    if opt.kind == Solver.ADAMW:
+        return 1 - opt.learning_rate * opt.weight_decay
+    return 1
 
 
 cdef inline void step(
     Optimizer opt,
-    long long t,
+    double eta,
+    double c,
+    double keep,
     real* theta,
     const real* grad,
     real* first,
     real* second,
     Py_ssize_t n,
 ) noexcept nogil:
-    """Step t of n parameters: theta <- theta + update(grad, what is remembered)."""
+    """theta <- keep theta + update(grad + c theta, what is remembered), n of them."""
     if opt.kind == Solver.SGD:
-        sgd(opt, theta, grad, first, n)
+        sgd(opt, eta, c, theta, grad, first, n)
     else:
-        adam(opt, t, theta, grad, first, second, n)
+        adam(opt, eta, c, keep, theta, grad, first, second, n)
 
 
 cdef inline void sgd(
-    Optimizer opt, real* theta, const real* grad, real* v, Py_ssize_t n
+    Optimizer opt,
+    double rate,
+    double c,
+    real* theta,
+    const real* grad,
+    real* v,
+    Py_ssize_t n,
 ) noexcept nogil:
     """v <- mu v - eta g; theta <- theta + v, or + mu v - eta g.  (O1) (O2) (O3)"""
     cdef Py_ssize_t i
-    cdef real eta = <real> opt.learning_rate, mu = <real> opt.momentum
+    cdef real eta = <real> rate, mu = <real> opt.momentum, l2 = <real> c, g
     if opt.nesterov:
         for i in range(n):
-            v[i] = mu * v[i] - eta * grad[i]
-            theta[i] += mu * v[i] - eta * grad[i]
+            g = grad[i] + l2 * theta[i]
+            v[i] = mu * v[i] - eta * g
+            theta[i] += mu * v[i] - eta * g
     else:
         for i in range(n):
-            v[i] = mu * v[i] - eta * grad[i]
+            g = grad[i] + l2 * theta[i]
+            v[i] = mu * v[i] - eta * g
             theta[i] += v[i]
 
 
 cdef inline void adam(
     Optimizer opt,
-    long long t,
+    double rate,
+    double c,
+    double keep,
     real* theta,
     const real* grad,
     real* m,
     real* v,
     Py_ssize_t n,
 ) noexcept nogil:
-    """theta <- theta - eta_t m / (sqrt(v) + eps).  (O4)"""
+    """theta <- keep theta - eta_t m / (sqrt(v) + eps).  (O4) (O5)"""
     cdef Py_ssize_t i
     cdef real beta_1 = <real> opt.beta_1, beta_2 = <real> opt.beta_2
     cdef real rest_1 = <real> (1 - opt.beta_1), rest_2 = <real> (1 - opt.beta_2)
-    cdef real epsilon = <real> opt.epsilon
-    cdef real eta = <real> (
-        opt.learning_rate
-        * sqrt(1 - pow(opt.beta_2, <double> t))
-        / (1 - pow(opt.beta_1, <double> t))
-    )
+    cdef real epsilon = <real> opt.epsilon, eta = <real> rate, l2 = <real> c, g
+    cdef real left = <real> keep
     for i in range(n):
-        m[i] = beta_1 * m[i] + rest_1 * grad[i]
-        v[i] = beta_2 * v[i] + rest_2 * grad[i] * grad[i]
-        theta[i] -= eta * m[i] / (square_root(v[i]) + epsilon)
+        g = grad[i] + l2 * theta[i]
+        m[i] = beta_1 * m[i] + rest_1 * g
+        v[i] = beta_2 * v[i] + rest_2 * g * g
+        theta[i] = left * theta[i] - eta * m[i] / (square_root(v[i]) + epsilon)

@@ -1,9 +1,9 @@
 """The three products of back-propagation over panels, by register tiles.
 
-Blocks keep what a tile reads again in cache: DEPTH of the summed index, so that a
-panel's block of the right factor stays in the first level, and TALL rows, so that
-the left factor's stays in the second. Each element of a result is summed in one
-order, whatever the rows or columns that a call is asked for.
+A product is summed in blocks of at most DEEPEST: what a tile reads again then stays in
+cache, and a longer sum would gain nothing. A call is for the rows that its caller keeps
+in cache. Each element of a result is summed in one order, whatever the rows or
+columns that a call is asked for.
 """
 
 from libc.string cimport memcpy
@@ -12,32 +12,35 @@ from .matrix cimport stride
 from .simd cimport (
     ROWS,
     WIDTH,
+    add_lanes,
     at,
     element,
     first_lanes,
-    lane_sums,
     lanes,
     prefetch,
     put,
     splat,
+    transpose,
     vec,
+    zero,
 )
-from .tiles cimport tile
+from .tiles cimport narrow_tile, tile
 
 cdef enum:
-    TALL = 256
-    DEPTH = 256  # of a gradient's sum over rows; of a product, PANELS_DEEP panels
-    PANELS_DEEP = 4
+    DEEPEST = 1024  # of a gradient; of a product, half of it
 
 
 cdef inline int tile_rows(Py_ssize_t left, int vectors) noexcept nogil:
-    """As many rows as are left, or the most that the registers hold: 8, 4, 2 or 1."""
-    # A tile of the gradient must not leave a panel, in which 8 rows may not fit.
-    cdef int most = 8 if vectors == 1 and WIDTH % 8 == 0 else ROWS
-    cdef int rows = 8
-    while rows > left or rows > most:
-        rows = rows // 2
-    return rows
+    """Rows of the next tile: those left shared by as few tiles as registers allow."""
+    cdef Py_ssize_t most = 8 if vectors == 1 else ROWS
+    cdef Py_ssize_t tiles = (left + most - 1) // most
+    return <int> ((left + tiles - 1) // tiles)
+
+
+cdef inline Py_ssize_t depth(Py_ssize_t K, Py_ssize_t most) noexcept nogil:
+    """Length of the blocks of a sum over K: few and alike, of whole panels."""
+    cdef Py_ssize_t blocks = (K + most - 1) // most
+    return ((K + blocks - 1) // blocks + WIDTH - 1) // WIDTH * WIDTH
 
 
 cdef inline int tile_vectors(
@@ -94,37 +97,32 @@ cdef inline void panel_product(
 ) noexcept nogil:
     """Z = 1 packed[0] + A packed[1:], rows first to last.  (F1) (B2)"""
     cdef Py_ssize_t a_panel = stride(n, p), z_panel = stride(n, q)
-    cdef Py_ssize_t b_panel = stride(p + 1, q)
-    cdef Py_ssize_t row, row_end, k, k_end, c, i, z_row
+    cdef Py_ssize_t b_panel = stride(p + 1, q), step = depth(p, DEEPEST // 2)
+    cdef Py_ssize_t k = 0, k_end, c, i, z_row
     cdef int rows, vectors
     cdef const vec* start
     cdef vec* target
-    row = first
-    while row < last:
-        row_end = min(row + TALL, last)
-        k = 0
-        while k < p:
-            k_end = min(k + PANELS_DEEP * WIDTH, p)
-            c = 0
-            while c < q:
-                vectors = tile_vectors(A, c, q)
-                i = row
-                while i < row_end:
-                    rows = tile_rows(row_end - i, vectors)
-                    target = at(Z, place(i, c, z_panel))
-                    start, z_row = target, WIDTH
-                    if k == 0:
-                        start, z_row = at(packed, place(0, c, b_panel)), 0
-                    tile(
-                        rows, vectors,
-                        at(A, place(i, k, a_panel)), WIDTH, 1, WIDTH, a_panel,
-                        at(packed, place(k + 1, c, b_panel)), WIDTH, k_end - k,
-                        start, z_row, target, WIDTH,
-                    )
-                    i += rows
-                c += vectors * lanes(A)
-            k = k_end
-        row = row_end
+    while k < p:
+        k_end = min(k + step, p)
+        c = 0
+        while c < q:
+            vectors = tile_vectors(A, c, q)
+            i = first
+            while i < last:
+                rows = tile_rows(last - i, vectors)
+                target = at(Z, place(i, c, z_panel))
+                start, z_row = target, WIDTH
+                if k == 0:
+                    start, z_row = at(packed, place(0, c, b_panel)), 0
+                tile(
+                    rows, vectors,
+                    at(A, place(i, k, a_panel)), WIDTH, 1, WIDTH, a_panel,
+                    at(packed, place(k + 1, c, b_panel)), WIDTH, k_end - k,
+                    start, z_row, target, WIDTH,
+                )
+                i += rows
+            c += vectors * lanes(A)
+        k = k_end
 
 
 cdef inline void panel_gradient(
@@ -135,47 +133,46 @@ cdef inline void panel_gradient(
     Py_ssize_t last,
     const vec* delta,
     Py_ssize_t q,
+    bint add,
     vec* dW,
 ) noexcept nogil:
-    """dW += A^T delta, rows first to last of the row-major (p, q) dW.  (B3)"""
+    """dW = A^T delta, or added to it, rows first to last of the row-major dW.  (B3)"""
     cdef Py_ssize_t a_panel = stride(n, p), d_panel = stride(n, q), L = lanes(A)
-    cdef Py_ssize_t row, row_end, k, k_end, c, i
+    cdef Py_ssize_t k = 0, k_end, c, i, row, step = depth(n, DEEPEST)
     cdef int rows, vectors
     cdef vec[24] scratch
+    cdef vec[3] zeros
+    cdef const vec* start
     cdef vec* target
-    k = 0
+    zeros[0], zeros[1], zeros[2] = zero(A), zero(A), zero(A)
     while k < n:
-        k_end = min(k + DEPTH, n)
-        row = first
-        while row < last:
-            row_end = min(row + TALL, last)
-            c = 0
-            while c < q:
-                vectors = tile_vectors(A, c, q)
-                i = row
-                while i < row_end:
-                    rows = tile_rows(row_end - i, vectors)
-                    target = at(dW, i * q + c)
-                    if c + vectors * L <= q:
-                        tile(
-                            rows, vectors,
-                            at(A, place(k, i, a_panel)), 1, WIDTH, k_end - k, 0,
-                            at(delta, place(k, c, d_panel)), WIDTH, k_end - k,
-                            target, q, target, q,
-                        )
-                    else:
-                        # Rows of dW end inside a vector.
-                        copy_rows(target, q, &scratch[0], vectors * L, rows, q - c)
-                        tile(
-                            rows, vectors,
-                            at(A, place(k, i, a_panel)), 1, WIDTH, k_end - k, 0,
-                            at(delta, place(k, c, d_panel)), WIDTH, k_end - k,
-                            &scratch[0], vectors * L, &scratch[0], vectors * L,
-                        )
-                        copy_rows(&scratch[0], vectors * L, target, q, rows, q - c)
-                    i += rows
-                c += vectors * L
-            row = row_end
+        k_end = min(k + step, n)
+        c = 0
+        while c < q:
+            vectors = tile_vectors(A, c, q)
+            i = first
+            while i < last:
+                # Rows of dW are columns of A: a tile does not leave their panel.
+                rows = tile_rows(min(last - i, WIDTH - i % WIDTH), vectors)
+                target = at(dW, i * q + c)
+                start, row = target, q
+                if c + vectors * L > q:  # rows of dW end inside a vector
+                    copy_rows(target, q, &scratch[0], vectors * L, rows, q - c)
+                    target, row = &scratch[0], vectors * L
+                    start = target
+                tile(
+                    rows, vectors,
+                    at(A, place(k, i, a_panel)), 1, WIDTH, k_end - k, 0,
+                    at(delta, place(k, c, d_panel)), WIDTH, k_end - k,
+                    start if add else &zeros[0], row if add else 0, target, row,
+                )
+                if c + vectors * L > q:
+                    copy_rows(
+                        target, row, at(dW, i * q + c), q, rows, q - c
+                    )
+                i += rows
+            c += vectors * L
+        add = True
         k = k_end
 
 
@@ -200,8 +197,7 @@ cdef inline void few_product(
     cdef int rows, vectors
     cdef double z
     cdef vec[3] zeros
-    for k in range(3 * L):
-        put(&zeros[0], k, 0)
+    zeros[0], zeros[1], zeros[2] = zero(A), zero(A), zero(A)
     while c + L <= q:
         vectors = <int> min(tile_vectors(A, c, q), (q - c) // L)
         at_c = c // WIDTH * z_panel + c % WIDTH
@@ -241,29 +237,30 @@ cdef inline void narrow_product(
     vec* Z,
 ) noexcept nogil:
     """Z = 1 b + A W, row-major, from W^T packed by ``pack_transposed``.  (F1)"""
-    cdef Py_ssize_t a_panel = stride(n, p), w_panel = stride(q + 1, p), L = lanes(A)
-    cdef Py_ssize_t i, c, k, r, u
-    cdef const vec* a
-    cdef vec w, zero = splat(packed, 0)  # row 0 of W^T packed is zeros
-    cdef double[4] sums
-    cdef vec s0, s1, s2, s3
+    # Rows are padded, so that those of a tile can be read wherever one is; what lies
+    # beside the p columns of A and W^T is zeros.
+    cdef Py_ssize_t a_panel = stride(n, p), w_panel = stride(q + 1, p), i, c, r, k
+    cdef Py_ssize_t[4] at_c
+    cdef int Q = 1 if q == 1 else 2 if q == 2 or lanes(A) == 2 else 4
+    cdef int R = <int> lanes(A) // Q
     cdef double bias
-    for i in range(first, last, 4):
-        # Rows are padded, so that four can be read wherever one is.
-        for c in range(q):
-            s0, s1, s2, s3 = zero, zero, zero, zero
-            for u in range(vectors_of(A, p)):
-                k = u * L
-                w = at(packed, place(c + 1, k, w_panel))[0]
-                a = at(A, place(i, k, a_panel))
-                s0 += w * a[0]
-                s1 += w * at(a, WIDTH)[0]
-                s2 += w * at(a, 2 * WIDTH)[0]
-                s3 += w * at(a, 3 * WIDTH)[0]
-            lane_sums(s0, s1, s2, s3, &sums[0])
-            bias = 0 if b == NULL else element(b, c)
-            for r in range(min(4, last - i)):
-                put(Z, (i + r) * q + c, bias + sums[r])
+    cdef vec sums
+    c = 0
+    while c < q:
+        for k in range(4):
+            at_c[k] = (min(c + k, q - 1) + 1) * WIDTH
+        i = first
+        while i < last:
+            sums = narrow_tile(
+                Q, at(A, i * WIDTH), WIDTH, packed, &at_c[0],
+                WIDTH, a_panel - WIDTH, w_panel - WIDTH, p,
+            )
+            for k in range(min(Q, q - c)):
+                bias = 0 if b == NULL else element(b, c + k)
+                for r in range(min(R, last - i)):
+                    put(Z, (i + r) * q + c + k, element(&sums, r * Q + k) + bias)
+            i += R
+        c += Q
 
 
 cdef inline void narrow_gradient(
@@ -274,31 +271,31 @@ cdef inline void narrow_gradient(
     Py_ssize_t last,
     const vec* delta,
     Py_ssize_t q,
+    bint add,
     vec* dW,
 ) noexcept nogil:
-    """dW += A^T delta, computed as delta^T A, rows first to last of dW.  (B3)"""
-    cdef Py_ssize_t a_panel = stride(n, p), L = lanes(A), c = first, i, r, k, place_r
+    """dW = A^T delta, or added to it, computed as delta^T A, rows first to last.  (B3)"""
+    cdef Py_ssize_t a_panel = stride(n, p), L = lanes(A), c = first, i, r, k, at_r
     cdef int rows, vectors
+    cdef double old
     cdef vec[24] scratch
+    cdef vec[3] zeros
+    zeros[0], zeros[1], zeros[2] = zero(A), zero(A), zero(A)
     while c < last:
         vectors = tile_vectors(A, c, last)
         i = 0
         while i < q:
             rows = tile_rows(q - i, vectors)
-            for k in range(rows * vectors * L):
-                put(&scratch[0], k, 0)
             tile(
                 rows, vectors, at(delta, i), 1, WIDTH, n, 0,
                 at(A, place(0, c, a_panel)), WIDTH, n,
-                &scratch[0], vectors * L, &scratch[0], vectors * L,
+                &zeros[0], 0, &scratch[0], vectors * L,
             )
-            for r in range(rows):
-                for k in range(min(vectors * L, last - c)):
-                    place_r = (c + k) * q + i + r
-                    put(
-                        dW, place_r,
-                        element(dW, place_r) + element(&scratch[0], r * vectors * L + k),
-                    )
+            for k in range(min(vectors * L, last - c)):
+                for r in range(rows):
+                    at_r = (c + k) * q + i + r
+                    old = element(dW, at_r) if add else 0
+                    put(dW, at_r, old + element(&scratch[0], r * vectors * L + k))
             i += rows
         c += vectors * L
 
@@ -309,17 +306,17 @@ cdef inline void panel_sum(
     Py_ssize_t first,
     Py_ssize_t last,
     Py_ssize_t q,
+    bint add,
     vec* db,
 ) noexcept nogil:
-    """db += the sum over the rows of delta, columns first to last.  (B4)"""
+    """db = the sum over the rows of delta, or added, columns first to last.  (B4)"""
     cdef Py_ssize_t d_panel = stride(n, q), L = lanes(delta), c, i, k, u
     cdef const vec* d
     cdef vec s0, s1, s2, s3
     for u in range(vectors_of(delta, last - first)):
         c = first + u * L
         d = at(delta, place(0, c, d_panel))
-        s0 = first_lanes(d, 0, L)
-        s1, s2, s3 = s0, s0, s0
+        s0, s1, s2, s3 = zero(d), zero(d), zero(d), zero(d)
         for i in range(0, n - 3, 4):
             s0 += d[0]
             s1 += at(d, WIDTH)[0]
@@ -331,7 +328,7 @@ cdef inline void panel_sum(
             d = at(d, WIDTH)
         s0 = (s0 + s1) + (s2 + s3)
         for k in range(min(L, last - c)):
-            put(db, c + k, element(db, c + k) + element(&s0, k))
+            put(db, c + k, (element(db, c + k) if add else 0) + element(&s0, k))
 
 
 # Into panels and back --------------------------------------------------------
@@ -350,22 +347,31 @@ cdef inline void pack(
 
     The columns up to the end of the last vector are zeros, which add nothing.
     """
-    cdef Py_ssize_t panel = stride(p + 1, q), L = lanes(W), c, i, left, u
+    cdef Py_ssize_t panel = stride(p + 1, q), L = lanes(W), c = first, i, u, ahead
+    cdef Py_ssize_t end = min(last, q)
+    cdef int vectors, whole
     cdef vec* target
-    for u in range(vectors_of(W, last - first)):
-        c = first + u * L
+    cdef const vec* w
+    while c < last:
+        vectors = tile_vectors(W, c, last)
+        whole = <int> min(vectors, (end - c) // L)
         target = at(packed, place(0, c, panel))
-        left = q - c
-        if b == NULL:
-            target[0] = first_lanes(W, 0, 0)
-        else:
-            target[0] = first_lanes(at(b, c), left, left)
+        for u in range(vectors):
+            i = end - c - u * L
+            target[u] = zero(W) if b == NULL else first_lanes(at(b, c + u * L), i, i)
+        w = at(W, c)
+        ahead = 8 * q
         for i in range(p):
             target = at(target, WIDTH)
-            if left >= L:
-                target[0] = at(W, i * q + c)[0]
-            else:
-                target[0] = first_lanes(at(W, i * q + c), left, (p - i) * q - c)
+            if i + 8 < p:
+                prefetch(at(w, ahead))
+            for u in range(whole):
+                target[u] = w[u]
+            if whole < vectors:
+                u = whole * L
+                target[whole] = first_lanes(at(w, u), end - c - u, (p - i) * q - c - u)
+            w = at(w, q)
+        c += vectors * L
 
 
 cdef inline void pack_transposed(
@@ -378,21 +384,25 @@ cdef inline void pack_transposed(
 ) noexcept nogil:
     """Row 0 is zeros; row c + 1 is column c of W; columns first to last of it."""
     cdef Py_ssize_t panel = stride(q + 1, p), L = lanes(W), i, c, r, u
+    cdef vec[16] square
     cdef vec* target
     for u in range(vectors_of(W, last - first)):
         i = first + u * L
         target = at(packed, place(0, i, panel))
-        target[0] = first_lanes(W, 0, 0)
-        if i + L <= p:
-            for c in range(q):
+        target[0] = zero(W)
+        c = 0
+        while c + L <= q:
+            for r in range(L):
+                square[r] = at(W, (i + r) * q + c)[0] if i + r < p else zero(W)
+            transpose(&square[0])
+            for r in range(L):
                 target = at(target, WIDTH)
-                for r in range(L):
-                    put(target, r, element(W, (i + r) * q + c))
-        else:
-            for c in range(q):
-                target = at(target, WIDTH)
-                for r in range(L):
-                    put(target, r, element(W, (i + r) * q + c) if i + r < p else 0)
+                target[0] = square[r]
+            c += L
+        for c in range(c, q):
+            target = at(target, WIDTH)
+            for r in range(L):
+                put(target, r, element(W, (i + r) * q + c) if i + r < p else 0)
 
 
 cdef inline void rows_to_panels(

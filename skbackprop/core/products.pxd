@@ -284,7 +284,7 @@ cdef inline void back(
         )
 
 
-cdef inline void add_weight_gradient(
+cdef inline void weight_gradient(
     const real* A,
     Py_ssize_t n,
     Py_ssize_t p,
@@ -292,60 +292,65 @@ cdef inline void add_weight_gradient(
     Py_ssize_t last,
     const real* delta,
     Py_ssize_t q,
+    bint add,
     real* dW,
 ) noexcept nogil:
-    """dL/dW_j = A_{j-1}^T delta_j, added to dW, rows first to last of it.  (B3)"""
+    """dW = dL/dW_j = A_{j-1}^T delta_j, or added, rows first to last of it.  (B3)"""
     cdef real* tag = NULL
     if first == last:
         return
     if not PANELS:
         gemm(
             c"T", c"N", last - first, q, n, A + first, p, delta, q,
-            <real> 1, dW + first * q,
+            <real> (1 if add else 0), dW + first * q,
         )
     elif real is float:
         if narrow(tag, q):
             narrow_gradient(
                 <const floats*> A, n, p, first, last,
-                <const floats*> delta, q, <floats*> dW,
+                <const floats*> delta, q, add, <floats*> dW,
             )
         else:
             panel_gradient(
                 <const floats*> A, n, p, first, last,
-                <const floats*> delta, q, <floats*> dW,
+                <const floats*> delta, q, add, <floats*> dW,
             )
     elif narrow(tag, q):
         narrow_gradient(
             <const doubles*> A, n, p, first, last,
-            <const doubles*> delta, q, <doubles*> dW,
+            <const doubles*> delta, q, add, <doubles*> dW,
         )
     else:
         panel_gradient(
             <const doubles*> A, n, p, first, last,
-            <const doubles*> delta, q, <doubles*> dW,
+            <const doubles*> delta, q, add, <doubles*> dW,
         )
 
 
-cdef inline void add_bias_gradient(
+cdef inline void bias_gradient(
     const real* delta,
     Py_ssize_t n,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
+    bint add,
     real* db,
 ) noexcept nogil:
-    """dL/db_j = sum over rows of delta_j, added to db, units first to last.  (B4)"""
+    """db = dL/db_j = sum over rows of delta_j, or added, units first to last.  (B4)"""
     cdef Py_ssize_t i, k
     if first == last:
         return
     if not PANELS:
+        if not add:
+            for k in range(first, last):
+                db[k] = 0
         for i in range(n):
             for k in range(first, last):
                 db[k] += delta[i * q + k]
     elif real is float:
-        panel_sum(<const floats*> delta, n, first, last, q, <floats*> db)
+        panel_sum(<const floats*> delta, n, first, last, q, add, <floats*> db)
     else:
-        panel_sum(<const doubles*> delta, n, first, last, q, <doubles*> db)
+        panel_sum(<const doubles*> delta, n, first, last, q, add, <doubles*> db)
 
 
 cdef inline void sparse_affine(
@@ -397,24 +402,33 @@ cdef inline void sparse_affine(
             )
 
 
-cdef inline void add_sparse_weight_gradient(
+cdef inline void sparse_weight_gradient(
     const real[::1] data,
     const int[::1] indices,
     const long long[::1] indptr,
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
     Py_ssize_t n,
+    Py_ssize_t p,
     const real* delta,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
+    bint add,
     real* dW,
 ) noexcept nogil:
-    """dL/dW_1 = X^T delta_1 over stored entries, added, columns first to last.  (B3)"""
+    """dW = dL/dW_1 = X^T delta_1 over stored entries, or added, columns first to last.
+
+    (B3)
+    """
     cdef Py_ssize_t i, j, k, r, w_at
     cdef real x
     if first == last:
         return
+    if not add:
+        for i in range(p):
+            for k in range(first, last):
+                dW[i * q + k] = 0
     for i in range(n):
         r = row_at(rows, start, i)
         k = indptr[r + 1] - indptr[r]
@@ -440,25 +454,19 @@ cdef inline void add_sparse_weight_gradient(
             )
 
 
-cdef inline double penalty(
-    const real* W, Py_ssize_t n, double c, real* dW
-) noexcept nogil:
-    """||W||^2 / 2; dW = c W.  (R1)"""
-    cdef Py_ssize_t i, lane, whole
+cdef inline double half_square(const real* W, Py_ssize_t n) noexcept nogil:
+    """||W||^2 / 2.  (R1)"""
+    cdef Py_ssize_t i, lane, whole = n - n % 16
     # Lanes, because a sum in one order cannot be vectorised.
-    cdef double[8] lanes
+    cdef double[16] lanes
     cdef double total = 0
-    cdef real factor = <real> c
-    whole = n - n % 8
-    for lane in range(8):
+    for lane in range(16):
         lanes[lane] = 0
-    for i in range(0, whole, 8):
-        for lane in range(8):
+    for i in range(0, whole, 16):
+        for lane in range(16):
             lanes[lane] += <double> W[i + lane] * W[i + lane]
-            dW[i + lane] = factor * W[i + lane]
     for i in range(whole, n):
         lanes[0] += <double> W[i] * W[i]
-        dW[i] = factor * W[i]
-    for lane in range(8):
+    for lane in range(16):
         total += lanes[lane]
     return 0.5 * total

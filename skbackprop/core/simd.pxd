@@ -25,6 +25,36 @@ cdef extern from *:
       static const int skb_floats_lane[16] = {
           0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
       static const long long skb_doubles_lane[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+      /* Lanes of two vectors, one of each in turn: of the lower halves and the upper.
+         Four lists, by the number of lanes. */
+      #define SKB_LOW_2 0, 2
+      #define SKB_HIGH_2 1, 3
+      #define SKB_LOW_4 0, 4, 1, 5
+      #define SKB_HIGH_4 2, 6, 3, 7
+      #define SKB_LOW_8 0, 8, 1, 9, 2, 10, 3, 11
+      #define SKB_HIGH_8 4, 12, 5, 13, 6, 14, 7, 15
+      #define SKB_LOW_16 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+      #define SKB_HIGH_16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+      #if SKB_BYTES == 64
+        #define SKB_FLOATS(part) SKB_##part##_16
+        #define SKB_DOUBLES(part) SKB_##part##_8
+      #elif SKB_BYTES == 32
+        #define SKB_FLOATS(part) SKB_##part##_8
+        #define SKB_DOUBLES(part) SKB_##part##_4
+      #else
+        #define SKB_FLOATS(part) SKB_##part##_4
+        #define SKB_DOUBLES(part) SKB_##part##_2
+      #endif
+      #ifdef __clang__
+        #define SKB_LANES(vec, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+      #else
+        #define SKB_LANES(vec, a, b, ...) \\
+            __builtin_shuffle(a, b, (vec##_mask) {__VA_ARGS__})
+      #endif
+      #define SKB_LOW_skb_floats(a, b) SKB_LANES(skb_floats, a, b, SKB_FLOATS(LOW))
+      #define SKB_HIGH_skb_floats(a, b) SKB_LANES(skb_floats, a, b, SKB_FLOATS(HIGH))
+      #define SKB_LOW_skb_doubles(a, b) SKB_LANES(skb_doubles, a, b, SKB_DOUBLES(LOW))
+      #define SKB_HIGH_skb_doubles(a, b) SKB_LANES(skb_doubles, a, b, SKB_DOUBLES(HIGH))
       /* x - 0 is x whatever x is, so that no arithmetic is left of it. */
       #define SKB_SPLAT(vec, x) ((x) - (vec) {0})
       /* v in the lanes below count, zeros in the others. */
@@ -36,6 +66,10 @@ cdef extern from *:
       typedef double skb_doubles;
       #define SKB_SPLAT(vec, x) (x)
       #define SKB_BELOW(vec, v, count) ((count) > 0 ? (v) : 0)
+      #define SKB_LOW_skb_floats(a, b) (a)
+      #define SKB_HIGH_skb_floats(a, b) (b)
+      #define SKB_LOW_skb_doubles(a, b) (a)
+      #define SKB_HIGH_skb_doubles(a, b) (b)
     #endif
     #if defined(__GNUC__) && !defined(SKB_PORTABLE)
       #define SKB_PANELS 1
@@ -57,6 +91,13 @@ cdef extern from *:
       #define SKB_PREFETCH(p) ((void) (p))
     #endif
 
+    #if defined(__clang__)
+      #define SKB_UNROLL _Pragma("unroll")
+    #elif defined(__GNUC__)
+      #define SKB_UNROLL _Pragma("GCC unroll 16")
+    #else
+      #define SKB_UNROLL
+    #endif
     #define SKB_FUNCTIONS(real, vec)                                           \\
       static inline vec* skb_at_##vec(const vec* p, Py_ssize_t i) {            \\
           return (vec*) ((real*) p + i);                                       \\
@@ -64,25 +105,36 @@ cdef extern from *:
       static inline vec skb_splat_##vec(const vec* p, Py_ssize_t i) {          \\
           return SKB_SPLAT(vec, ((const real*) p)[i]);                         \\
       }                                                                        \\
-      static inline void skb_sums_##vec(                                       \\
-              vec a, vec b, vec c, vec d, double* sums) {                      \\
-          /* First parts of 16 bytes by parts, then the lanes of one part. */  \\
-          enum {parts = (sizeof(vec) + 15) / 16, n = sizeof(vec) / parts};     \\
-          enum {lanes = n / sizeof(real)};                                     \\
-          real lane[4][parts][lanes];                                          \\
-          int i, j, k;                                                         \\
-          memcpy(lane[0], &a, sizeof(vec));                                    \\
-          memcpy(lane[1], &b, sizeof(vec));                                    \\
-          memcpy(lane[2], &c, sizeof(vec));                                    \\
-          memcpy(lane[3], &d, sizeof(vec));                                    \\
-          for (i = 0; i < 4; i++)                                              \\
-              for (j = 1; j < parts; j++)                                      \\
-                  for (k = 0; k < lanes; k++) lane[i][0][k] += lane[i][j][k];  \\
-          for (i = 0; i < 4; i++) {                                            \\
-              sums[i] = lane[i][0][0];                                         \\
-              for (k = 1; k < lanes; k++) sums[i] += lane[i][0][k];            \\
-          }                                                                    \\
-      }                                                                        \\
+      /* Interleaving rows i and i + n/2 moves the first bit of the row's number */\\
+      /* behind those of the column's; done for every bit, it transposes. */       \\
+      static inline void skb_transpose_##vec(vec* rows) {                          \\
+          enum {n = sizeof(vec) / sizeof(real)};                                   \\
+          vec next[n];                                                             \\
+          int i, m;                                                                \\
+          SKB_UNROLL                                                               \\
+          for (m = 1; m < n; m *= 2) {                                             \\
+              SKB_UNROLL                                                           \\
+              for (i = 0; i < n / 2; i++) {                                        \\
+                  next[2 * i] = SKB_LOW_##vec(rows[i], rows[i + n / 2]);           \\
+                  next[2 * i + 1] = SKB_HIGH_##vec(rows[i], rows[i + n / 2]);      \\
+              }                                                                    \\
+              SKB_UNROLL                                                           \\
+              for (i = 0; i < n; i++) rows[i] = next[i];                           \\
+          }                                                                        \\
+      }                                                                            \\
+      /* The same, the two halves of the columns added: lane i is the sum of row i. */\\
+      static inline vec skb_add_lanes_##vec(vec* rows) {                           \\
+          enum {n = sizeof(vec) / sizeof(real)};                                   \\
+          int i, m;                                                                \\
+          SKB_UNROLL                                                               \\
+          for (m = n / 2; m > 0; m /= 2) {                                         \\
+              SKB_UNROLL                                                           \\
+              for (i = 0; i < m; i++)                                              \\
+                  rows[i] = SKB_LOW_##vec(rows[i], rows[i + m])                    \\
+                      + SKB_HIGH_##vec(rows[i], rows[i + m]);                      \\
+          }                                                                        \\
+          return rows[0];                                                          \\
+      }                                                                            \\
       static inline vec skb_first_##vec(                                       \\
               const vec* p, Py_ssize_t count, Py_ssize_t readable) {           \\
           vec v = SKB_SPLAT(vec, (real) 0);                                    \\
@@ -116,12 +168,10 @@ cdef extern from *:
         const doubles*, Py_ssize_t, Py_ssize_t
     ) noexcept nogil
     void prefetch "SKB_PREFETCH" (const void*) noexcept nogil
-    void sums_floats "skb_sums_skb_floats" (
-        floats, floats, floats, floats, double*
-    ) noexcept nogil
-    void sums_doubles "skb_sums_skb_doubles" (
-        doubles, doubles, doubles, doubles, double*
-    ) noexcept nogil
+    void transpose_floats "skb_transpose_skb_floats" (floats*) noexcept nogil
+    void transpose_doubles "skb_transpose_skb_doubles" (doubles*) noexcept nogil
+    floats add_floats "skb_add_lanes_skb_floats" (floats*) noexcept nogil
+    doubles add_doubles "skb_add_lanes_skb_doubles" (doubles*) noexcept nogil
 
 cdef fused vec:
     floats
@@ -170,12 +220,25 @@ cdef inline void put(vec* p, Py_ssize_t i, double x) noexcept nogil:
         (<double*> p)[i] = x
 
 
-cdef inline void lane_sums(vec a, vec b, vec c, vec d, double* sums) noexcept nogil:
-    """The sums over the lanes of four vectors."""
+cdef inline vec zero(const vec* tag) noexcept nogil:
+    """Zeros."""
+    return first_lanes(tag, 0, 0)
+
+
+cdef inline void transpose(vec* rows) noexcept nogil:
+    """Transpose the square of as many vectors as one has lanes, in place."""
     if vec is floats:
-        sums_floats(a, b, c, d, sums)
+        transpose_floats(rows)
     else:
-        sums_doubles(a, b, c, d, sums)
+        transpose_doubles(rows)
+
+
+cdef inline vec add_lanes(vec* rows) noexcept nogil:
+    """Lane i is the sum over the lanes of vector i; the vectors are overwritten."""
+    if vec is floats:
+        return add_floats(rows)
+    else:
+        return add_doubles(rows)
 
 
 cdef inline Py_ssize_t lanes(const vec* p) noexcept nogil:
