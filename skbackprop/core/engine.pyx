@@ -34,8 +34,8 @@ from .products cimport (
     from_rows,
     half_square,
     narrow,
+    pack_bias,
     pack_weights,
-    pack_weights_transposed,
     packed_elements,
     sparse_affine,
     sparse_weight_gradient,
@@ -67,7 +67,10 @@ cdef enum:
     # Rows for which packing W would cost more than it saves.
     FEW = 8
     # Rows that go through all layers together: what lies between stays in cache.
-    BLOCK = 64
+    BLOCK = 96
+    # As many where the parameters are so many that to read them again costs more.
+    BIG_BLOCK = 256
+    BIG = 1 << 21
     # Rows of W whose gradient is computed at a time, and then used while in cache.
     TALL = 128
     # The fewest weights whose squares are summed together: that sum has one owner.
@@ -194,24 +197,57 @@ cdef inline real* db(Topology t, real[::1] grad, Py_ssize_t j) noexcept nogil:
 # The equations ---------------------------------------------------------------
 
 
-cdef inline void pack(
+cdef inline void pack_layer(
+    Topology t,
+    Py_ssize_t j,
+    const real[::1] theta,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    real[::1] work,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """Rows first to last of W_j, and columns of W_j^T, as the products read them."""
+    pack_weights(
+        W(t, theta, j), t.size[j - 1], t.size[j], first, last, packed(places, j, work),
+        transposed(places, j, work),
+    )
+
+
+cdef inline void pack_biases(
+    Topology t,
+    Py_ssize_t j,
+    const real[::1] theta,
+    Team team,
+    real[::1] work,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """b_j, this thread's units, as the product reads it."""
+    cdef Py_ssize_t q = t.size[j]
+    pack_bias(
+        b(t, theta, j), t.size[j - 1], q, begin(team, q, GROUP), end(team, q, GROUP),
+        packed(places, j, work),
+    )
+
+
+cdef inline void pack_all(
     Topology t,
     const real[::1] theta,
     Team team,
     real[::1] work,
     const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
-    """W_j and W_j^T as the products read them: once for all rows of a batch."""
-    cdef Py_ssize_t j, p, q
+    """This thread's part of every layer's parameters, as the products read them."""
+    cdef Py_ssize_t j, p
     for j in range(1, t.n_layers + 1):
-        p, q = t.size[j - 1], t.size[j]
-        pack_weights(
-            W(t, theta, j), b(t, theta, j), p, q,
-            begin(team, q, GROUP), end(team, q, GROUP), packed(places, j, work),
+        p = t.size[j - 1]
+        pack_layer(
+            t, j, theta, begin(team, p, GROUP), end(team, p, GROUP), work, places
         )
-        pack_weights_transposed(
-            W(t, theta, j), p, q,
-            begin(team, p, GROUP), end(team, p, GROUP), transposed(places, j, work),
+        pack_biases(t, j, theta, team, work, places)
+        # W_j^T stands behind a row of zeros, for a bias that it has not.
+        pack_bias(
+            <const real*> NULL, t.size[j], p, begin(team, p, GROUP),
+            end(team, p, GROUP), transposed(places, j, work),
         )
 
 
@@ -373,6 +409,13 @@ cdef inline void backward(
             )
 
 
+cdef inline Py_ssize_t block_rows(Topology t) noexcept nogil:
+    """Rows that go through all layers together."""
+    if not PANELS:
+        return INT_MAX  # BLAS has blocks of its own
+    return BIG_BLOCK if t.n_parameters > BIG else BLOCK
+
+
 cdef inline void there_and_back(
     Topology t,
     const real[::1] theta,
@@ -397,7 +440,7 @@ cdef inline void there_and_back(
     """This thread's rows forward to the loss and back to delta_1, block by block."""
     cdef Py_ssize_t first = begin(team, n, GROUP), stop = end(team, n, GROUP), last
     while first < stop:
-        last = min(first + BLOCK, stop) if PANELS else stop
+        last = min(first + block_rows(t), stop)
         forward(
             t, theta, X, data, indices, indptr, rows, start, n, first, last, work,
             places,
@@ -409,24 +452,6 @@ cdef inline void there_and_back(
         if back:
             backward(t, theta, n, first, last, work, places)
         first = last
-
-
-cdef inline void layer_gradient(
-    Topology t,
-    Py_ssize_t j,
-    Py_ssize_t n,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    bint add,
-    real[::1] grad,
-    real[::1] work,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """dL/dW_j = A_{j-1}^T delta_j of a dense A_{j-1}, rows first to last.  (B3)"""
-    weight_gradient(
-        A(places, j - 1, work), n, t.size[j - 1], first, last,
-        delta(places, j, work), t.size[j], add, dW(t, grad, j),
-    )
 
 
 cdef inline void input_layer_gradient(
@@ -492,9 +517,9 @@ cdef inline void gradients(
                 places,
             )
         else:
-            layer_gradient(
-                t, j, n, begin(team, p, GROUP), end(team, p, GROUP), True, grad, work,
-                places,
+            weight_gradient(
+                A(places, j - 1, work), n, p, begin(team, p, GROUP), end(team, p, GROUP),
+                delta(places, j, work), t.size[j], True, dW(t, grad, j),
             )
         if t.biased[j - 1]:
             bias_gradients(t, j, n, team, True, grad, work, places)
@@ -534,8 +559,10 @@ cdef inline void learn(
     """Gradient (B3) (B4) and step (O1) to (O5) of this thread's part of each layer.
 
     sums[u] = ||W||^2 / 2 of the u-th unit of weights, before its step.  (R1)
+    A block's gradient takes the place of the first's in grad, since it is used at
+    once: that place stays in cache.
     """
-    cdef Py_ssize_t j, p, q, unit, first, last, at, stop, u = 0
+    cdef Py_ssize_t j, p, q, unit, begun, first, last, at, here, stop, u = 0
     cdef double eta = rate(opt, steps), keep = kept(opt)
     cdef bint sparse
     for j in range(1, t.n_layers + 1):
@@ -547,26 +574,34 @@ cdef inline void learn(
                 places,
             )
             meet(team)
-        first, stop = begin(team, p, unit), end(team, p, unit)
+        begun, stop = begin(team, p, unit), end(team, p, unit)
+        first = begun
         while first < stop:
             last = min(first + max(unit, TALL // unit * unit), stop)
+            here = 0
             if not sparse:
-                layer_gradient(t, j, n, first, last, False, grad, work, places)
+                here = (begun - first) * q
+                weight_gradient(
+                    A(places, j - 1, work), n, p, first, last, delta(places, j, work), q,
+                    False, dW(t, grad, j) + here,
+                )
             while first < last:
                 at = t.weights_at[j - 1] + first * q
                 sums[u + first // unit] = step_of(
-                    opt, eta, c, keep, theta, grad, memory, at,
+                    opt, eta, c, keep, theta, &grad[at + here], memory, at,
                     at + min(unit, last - first) * q,
                 )
+                pack_layer(t, j, theta, first, min(first + unit, last), work, places)
                 first += unit
         u += (p + unit - 1) // unit
         if t.biased[j - 1]:
             bias_gradients(t, j, n, team, False, grad, work, places)
+            at = t.biases_at[j - 1] + begin(team, q, GROUP)
             step_of(
-                opt, eta, 0, 1, theta, grad, memory,
-                t.biases_at[j - 1] + begin(team, q, GROUP),
-                t.biases_at[j - 1] + end(team, q, GROUP),
+                opt, eta, 0, 1, theta, &grad[at] if at < t.n_parameters else NULL, memory,
+                at, t.biases_at[j - 1] + end(team, q, GROUP),
             )
+            pack_biases(t, j, theta, team, work, places)
 
 
 cdef inline double step_of(
@@ -575,19 +610,19 @@ cdef inline double step_of(
     double c,
     double keep,
     real[::1] theta,
-    const real[::1] grad,
+    const real* grad,
     real[:, ::1] memory,
     Py_ssize_t first,
     Py_ssize_t last,
 ) noexcept nogil:
-    """The optimiser's step of parameters first to last; the sum of (R1) before it."""
+    """The step of parameters first to last by their grad; the sum of (R1) before it."""
     cdef double value = 0
     if first == last:
         return 0
     if c != 0:
         value = half_square(&theta[first], last - first)
     step(
-        opt, eta, c, keep, &theta[first], &grad[first], &memory[0, first],
+        opt, eta, c, keep, &theta[first], grad, &memory[0, first],
         &memory[memory.shape[0] - 1, first], last - first,
     )
     return value
@@ -663,9 +698,9 @@ def predict(
         return
     _arrange(t, n, indptr.shape[0] > 0, False, False, work, places)
     with nogil:
-        pack(t, theta, alone, work, places)
+        pack_all(t, theta, alone, work, places)
         while first < n:
-            last = min(first + BLOCK, n) if PANELS else n
+            last = min(first + block_rows(t), n)
             forward(
                 t, theta, X, data, indices, indptr, rows, start, n, first, last, work,
                 places,
@@ -746,7 +781,7 @@ def loss_and_grad(
     _check_scratch(t, n, label_work, sums)
     _arrange(t, n, indptr.shape[0] > 0, True, dX.shape[0] > 0, work, places)
     with nogil:
-        pack(t, theta, team, work, places)
+        pack_all(t, theta, team, work, places)
         meet(team)
         there_and_back(
             t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows, start, n,
@@ -831,7 +866,7 @@ def train_run(
     / (n mean_weight). The first value that is not finite ends the run. Each of
     n_threads threads makes the same call with its number and its own ``places``.
     """
-    cdef Py_ssize_t at = start, n, U = n_units(t)
+    cdef Py_ssize_t at = start, n, arranged = 0, U = n_units(t)
     cdef double scale, value
     cdef long long steps = opt.t
     cdef unsigned int before
@@ -851,15 +886,16 @@ def train_run(
     with nogil:
         before = flush()
         while at < stop and isfinite(loss):
-            if stop - at < n:  # the last, shorter batch
-                n = stop - at
+            n = min(n, stop - at)
+            if n != arranged:  # at first, and for the last, shorter batch
                 arrange(
                     t, &work[0], n, indptr.shape[0] > 0, True, False,
                     first_place(work), places,
                 )
+                pack_all(t, theta, team, work, places)
+                meet(team)
+                arranged = n
             scale = 1 / (n * mean_weight)
-            pack(t, theta, team, work, places)
-            meet(team)
             there_and_back(
                 t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows, at,
                 n, scale, True, team, work, label_work, sums[U:], places,
@@ -1084,10 +1120,11 @@ def optimizer_step(
     eta = rate(opt, opt.t)
     for j in range(t.n_layers):
         step_of(
-            opt, eta, 0, kept(opt), theta, grad, memory, t.weights_at[j], t.biases_at[j]
+            opt, eta, 0, kept(opt), theta, &grad[t.weights_at[j]], memory,
+            t.weights_at[j], t.biases_at[j],
         )
         if t.biased[j]:
             step_of(
-                opt, eta, 0, 1, theta, grad, memory, t.biases_at[j],
+                opt, eta, 0, 1, theta, &grad[t.biases_at[j]], memory, t.biases_at[j],
                 t.biases_at[j] + t.size[j + 1],
             )

@@ -28,6 +28,7 @@ from .tiles cimport narrow_tile, tile
 
 cdef enum:
     DEEPEST = 1024  # of a gradient; of a product, half of it
+    AHEAD = 16  # rows of X between a request and its use
 
 
 cdef inline int tile_rows(Py_ssize_t left, int vectors) noexcept nogil:
@@ -336,42 +337,44 @@ cdef inline void panel_sum(
 
 cdef inline void pack(
     const vec* W,
-    const vec* b,
     Py_ssize_t p,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
     vec* packed,
 ) noexcept nogil:
-    """Row 0 is b, or zeros where b is NULL; row i + 1 is W[i]; columns first to last.
-
-    The columns up to the end of the last vector are zeros, which add nothing.
-    """
-    cdef Py_ssize_t panel = stride(p + 1, q), L = lanes(W), c = first, i, u, ahead
-    cdef Py_ssize_t end = min(last, q)
+    """Row i + 1 is W[i], rows first to last; beside the columns are zeros."""
+    cdef Py_ssize_t panel = stride(p + 1, q), L = lanes(W), c = 0, i, u
     cdef int vectors, whole
     cdef vec* target
     cdef const vec* w
-    while c < last:
-        vectors = tile_vectors(W, c, last)
-        whole = <int> min(vectors, (end - c) // L)
-        target = at(packed, place(0, c, panel))
-        for u in range(vectors):
-            i = end - c - u * L
-            target[u] = zero(W) if b == NULL else first_lanes(at(b, c + u * L), i, i)
-        w = at(W, c)
-        ahead = 8 * q
-        for i in range(p):
-            target = at(target, WIDTH)
-            if i + 8 < p:
-                prefetch(at(w, ahead))
+    while c < q:
+        vectors = tile_vectors(W, c, q)
+        whole = <int> min(vectors, (q - c) // L)
+        w, target = at(W, first * q + c), at(packed, place(first + 1, c, panel))
+        for i in range(first, last):
+            if i + 8 < last:
+                prefetch(at(w, 8 * q))
             for u in range(whole):
                 target[u] = w[u]
             if whole < vectors:
                 u = whole * L
-                target[whole] = first_lanes(at(w, u), end - c - u, (p - i) * q - c - u)
-            w = at(w, q)
+                target[whole] = first_lanes(at(w, u), q - c - u, (p - i) * q - c - u)
+            w, target = at(w, q), at(target, WIDTH)
         c += vectors * L
+
+
+cdef inline void pack_row(
+    const vec* b, Py_ssize_t p, Py_ssize_t q, Py_ssize_t first, Py_ssize_t last,
+    vec* packed,
+) noexcept nogil:
+    """Row 0 of a packed (p, q) matrix is b, or zeros where b is NULL."""
+    cdef Py_ssize_t panel = stride(p + 1, q), L = lanes(packed), c, u
+    for u in range(vectors_of(packed, last - first)):
+        c = first + u * L
+        at(packed, place(0, c, panel))[0] = (
+            zero(packed) if b == NULL else first_lanes(at(b, c), q - c, q - c)
+        )
 
 
 cdef inline void pack_transposed(
@@ -382,14 +385,13 @@ cdef inline void pack_transposed(
     Py_ssize_t last,
     vec* packed,
 ) noexcept nogil:
-    """Row 0 is zeros; row c + 1 is column c of W; columns first to last of it."""
+    """Row c + 1 is column c of W; columns first to last, which are rows of W."""
     cdef Py_ssize_t panel = stride(q + 1, p), L = lanes(W), i, c, r, u
     cdef vec[16] square
     cdef vec* target
     for u in range(vectors_of(W, last - first)):
         i = first + u * L
         target = at(packed, place(0, i, panel))
-        target[0] = zero(W)
         c = 0
         while c + L <= q:
             for r in range(L):
@@ -422,10 +424,10 @@ cdef inline void rows_to_panels(
     for i in range(first, last):
         r = i if rows == NULL else rows[i]
         x = at(X, r * p)
-        if rows != NULL and i + 8 < last:
+        if rows != NULL and i + AHEAD < n:
             # The rows lie anywhere: ask for one while others are copied.
             for c in range(0, p, 16):
-                prefetch(at(X, rows[i + 8] * p + c))
+                prefetch(at(X, rows[i + AHEAD] * p + c))
         a = at(A, i * WIDTH)
         for u in range(whole // L):
             c = u * L

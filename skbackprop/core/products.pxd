@@ -17,6 +17,7 @@ from .panels cimport (
     narrow_gradient,
     narrow_product,
     pack,
+    pack_row,
     pack_transposed,
     panel_gradient,
     panel_product,
@@ -42,6 +43,34 @@ cdef inline Py_ssize_t packed_elements(Py_ssize_t p, Py_ssize_t q) noexcept nogi
 
 cdef inline void pack_weights(
     const real* W,
+    Py_ssize_t p,
+    Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    real* packed,
+    real* transposed,
+) noexcept nogil:
+    """Rows first to last of W into packed = [b; W] and transposed = [0; W^T].
+
+    Where one is NULL it is left out.
+    """
+    if first == last:
+        return
+    if real is float:
+        if packed != NULL:
+            pack(<const floats*> W, p, q, first, last, <floats*> packed)
+        if transposed != NULL:
+            pack_transposed(<const floats*> W, p, q, first, last, <floats*> transposed)
+    else:
+        if packed != NULL:
+            pack(<const doubles*> W, p, q, first, last, <doubles*> packed)
+        if transposed != NULL:
+            pack_transposed(
+                <const doubles*> W, p, q, first, last, <doubles*> transposed
+            )
+
+
+cdef inline void pack_bias(
     const real* b,
     Py_ssize_t p,
     Py_ssize_t q,
@@ -49,40 +78,13 @@ cdef inline void pack_weights(
     Py_ssize_t last,
     real* packed,
 ) noexcept nogil:
-    """packed = [b; W], columns first to last."""
+    """Row 0 of packed, units first to last: b, or zeros where it is NULL."""
     if packed == NULL or first == last:
         return
     if real is float:
-        pack(
-            <const floats*> W, <const floats*> b, p, q, first, last,
-            <floats*> packed,
-        )
+        pack_row(<const floats*> b, p, q, first, last, <floats*> packed)
     else:
-        pack(
-            <const doubles*> W, <const doubles*> b, p, q, first, last,
-            <doubles*> packed,
-        )
-
-
-cdef inline void pack_weights_transposed(
-    const real* W,
-    Py_ssize_t p,
-    Py_ssize_t q,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real* packed,
-) noexcept nogil:
-    """packed = [0; W^T], columns first to last, which are rows of W."""
-    if packed == NULL or first == last:
-        return
-    if real is float:
-        pack_transposed(
-            <const floats*> W, p, q, first, last, <floats*> packed
-        )
-    else:
-        pack_transposed(
-            <const doubles*> W, p, q, first, last, <doubles*> packed
-        )
+        pack_row(<const doubles*> b, p, q, first, last, <doubles*> packed)
 
 
 cdef inline void set_rows(
