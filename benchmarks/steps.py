@@ -15,6 +15,8 @@ from timing import UNITS, Seconds, digits, ratio, seconds_per_epoch, table, with
 REFERENCE = "sklearn_mlp"
 RIVALS = ("torch_eager", "torch_compile", "jax_jit")
 PEERS = ("ours", REFERENCE, *RIVALS, "nothing")
+# What a training does once is to be a small part of what a step is said to take.
+LEAST_EPOCHS = 5
 THREADED = ("medium", "wide", "huge")
 ADAM, SGD = "ours, adam", "ours, sgd"
 ONE, TWO = "ours, n_jobs=1", "ours, n_jobs=2"
@@ -63,7 +65,11 @@ def _measure(
         trainings = prepare_all(entered, X, y, absent)
         _check_losses(name, entered, trainings)
         taken = seconds_per_epoch(
-            trainings, options.seconds, options.rounds, lambda: between(peak)
+            trainings,
+            options.seconds,
+            options.rounds,
+            lambda: between(peak),
+            options.size(LEAST_EPOCHS, 1),
         )
         seconds[name] = {
             label: [took / steps(shape) for took in each]

@@ -32,11 +32,11 @@ def seconds_of(call: Call) -> float:
 
 
 def epochs_for(
-    train: Callable[[int], object], seconds: float, most: int = 10_000
+    train: Callable[[int], object], seconds: float, least: int = 1, most: int = 10_000
 ) -> int:
     """Return the epochs that take about `seconds`; warms up on the way."""
     train(1)
-    epochs = 1
+    epochs = least
     while True:
         took = seconds_of(partial(train, epochs))
         if took >= seconds or epochs >= most:
@@ -67,9 +67,12 @@ def seconds_per_epoch(
     seconds: float,
     rounds: int,
     between: Call | None = None,
+    least: int = 1,
 ) -> Seconds:
     """Return each training's seconds per epoch, one per round of `seconds` or more."""
-    epochs = {name: epochs_for(train, seconds) for name, train in trainings.items()}
+    epochs = {
+        name: epochs_for(train, seconds, least) for name, train in trainings.items()
+    }
     calls = {name: partial(train, epochs[name]) for name, train in trainings.items()}
     return {
         name: [took / epochs[name] for took in each]

@@ -4,5 +4,12 @@ from ._classifier import BackpropMLPClassifier
 from ._network import Network
 from ._regressor import BackpropMLPRegressor
 from ._version import __version__
+from ._versions import show_versions
 
-__all__ = ["BackpropMLPClassifier", "BackpropMLPRegressor", "Network", "__version__"]
+__all__ = [
+    "BackpropMLPClassifier",
+    "BackpropMLPRegressor",
+    "Network",
+    "__version__",
+    "show_versions",
+]

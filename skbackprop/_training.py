@@ -22,6 +22,7 @@ from ._table import Table, block_rows, kind_of, make_scratch, value_and_gradient
 from ._threads import Crew, share
 from .core import engine
 from .core.optimizers import Optimizer
+from .core.shuffle import shuffle
 from .core.topology import Topology
 
 # Ctrl-C waits for the end of a run.
@@ -140,14 +141,15 @@ def train(
     history, optimizer = state.history, state.optimizer
     history.n_iter = 0
     steps = _Steps(problem, state)
-    start = _snapshot(problem, state)
-    last, best = start, start
+    # A warm start may be the best there is; else nothing goes back to before an epoch.
+    warm = problem.validate is not None and history.best_validation_score > -np.inf
+    last, best = None, _snapshot(problem, state) if warm else None
     spare: Array | None = None
     ended = EXHAUSTED
     try:
         for _ in range(problem.max_iter):
             if problem.shuffle:
-                state.random_state.shuffle(state.order)
+                shuffle(state.random_state, state.order)
             loss = steps.epoch()
             # A moment that overflowed would hold its parameter for ever.
             if not (math.isfinite(loss) and steps.is_finite()):
@@ -162,7 +164,10 @@ def train(
                 history.t, history.reductions
             )
             # The new snapshot takes the buffer of the one before the last.
-            last, spare = _snapshot(problem, state, spare), _buffer(last, start, best)
+            last, spare = (
+                _snapshot(problem, state, spare),
+                None if last is None or last is best else last.theta,
+            )
             if is_best and problem.validate is not None:
                 best = last
             if after_epoch(history, message):
@@ -172,15 +177,13 @@ def train(
                 ended = CONVERGED
                 break
     except KeyboardInterrupt:
-        if last is start:
+        if last is None:
             raise
         ended = INTERRUPTED
     # An epoch that was not completed has left its traces.
-    if ended in (INTERRUPTED, DIVERGED):
+    if ended in (INTERRUPTED, DIVERGED) and last is not None:
         _restore(state, last)
-    if problem.validate is not None and np.isfinite(
-        state.history.best_validation_score
-    ):
+    if best is not None and np.isfinite(state.history.best_validation_score):
         # Parameters of the best epoch, history of all of them.
         _restore_parameters(state, best)
     return ended
@@ -315,11 +318,6 @@ def _snapshot(problem: Problem, state: State, buffer: Array | None = None) -> Sn
         len(history.loss_curve),
         len(history.validation_scores),
     )
-
-
-def _buffer(last: Snapshot, *in_use: Snapshot) -> Array | None:
-    """The array of a snapshot that nothing will go back to."""
-    return None if any(last is snapshot for snapshot in in_use) else last.theta
 
 
 def _restore_parameters(state: State, snapshot: Snapshot) -> None:

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     # faces
     "__main__": {"cli"},
     "cli": {"__init__"},
-    "__init__": {"_classifier", "_regressor", "_network", "_version"},
+    "__init__": {"_classifier", "_regressor", "_network", "_version", "_versions"},
     # estimators
     "_classifier": {"_base", "_inputs", "_layers", "_parameters"},
     "_regressor": {"_base", "_inputs", "_layers", "_parameters"},
@@ -47,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "_early_stopping": {"_inputs", "_training", "_table", "_layers"},
     "_inputs": {"_table", "_layers"},
     "_parameters": {"_schedules", "_layers", "core.optimizers"},
+    "_versions": {"_threads", "_version", "core", "core.cpu"},
     # training
     "_training": {
         "_schedules",
@@ -55,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
         "_layers",
         "core.engine",
         "core.optimizers",
+        "core.shuffle",
         "core.topology",
     },
     "_schedules": set(),
@@ -83,6 +85,7 @@ WITHOUT_SKLEARN = {
     "_table",
     "_layers",
     "_version",
+    "_versions",
     "core",
 }
 
@@ -133,6 +136,8 @@ CORE_ALLOWED: dict[str, dict[str, set[str] | None]] = {
     "subnormals": {},
     "simd": {},
     "real": {"libc.math": None},
+    # Draws from the stream that it is given.
+    "shuffle": {"cpython.pycapsule": None, "libc.stdint": None, "numpy.random": None},
     # Asked before any engine is loaded.
     "cpu": {},
 }

@@ -14,9 +14,14 @@ from .cpu import supports
 LEVELS = ("portable", "neon", "avx2", "avx512")
 
 
+def levels() -> list[str]:
+    """Those that were built, from the lowest to the highest."""
+    return [name for name in LEVELS if find_spec(f"{__name__}.engine_{name}")]
+
+
 def _pick(forced: str) -> tuple[str, ModuleType]:
     """The level asked for, or the highest that was built and that runs here."""
-    built = [name for name in LEVELS if find_spec(f"{__name__}.engine_{name}")]
+    built = levels()
     runs = [name for name in built if supports(name)]
     if forced and forced not in runs:
         why = "this processor cannot run it" if forced in built else "it was not built"
@@ -29,4 +34,4 @@ def _pick(forced: str) -> tuple[str, ModuleType]:
 
 level, engine = _pick(os.environ.get("SKBACKPROP_SIMD", "").strip().lower())
 
-__all__ = ["engine", "level"]
+__all__ = ["engine", "level", "levels"]

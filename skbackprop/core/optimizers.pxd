@@ -31,11 +31,14 @@ cdef inline double rate(Optimizer opt, long long t) noexcept nogil:
     """eta_t of step t: Adam corrects it for moments that began at zero.  (O4)"""
     if opt.kind == Solver.SGD:
         return opt.learning_rate
-    return (
-        opt.learning_rate
-        * sqrt(1 - pow(opt.beta_2, <double> t))
-        / (1 - pow(opt.beta_1, <double> t))
-    )
+    return opt.learning_rate * sqrt(gone(opt.beta_2, t)) / gone(opt.beta_1, t)
+
+
+cdef inline double gone(double beta, long long t) noexcept nogil:
+    """1 - beta^t; 1 where beta^t < exp(-40) is nothing beside it."""
+    if t * (1 - beta) > 40:
+        return 1
+    return 1 - pow(beta, <double> t)
 
 
 cdef inline double kept(Optimizer opt) noexcept nogil:
