@@ -67,7 +67,7 @@ cdef enum:
     # Rows for which packing W would cost more than it saves.
     FEW = 8
     # Rows that go through all layers together: what lies between stays in cache.
-    BLOCK = 96
+    BLOCK = 64
     # As many where the parameters are so many that to read them again costs more.
     BIG_BLOCK = 256
     BIG = 1 << 21
