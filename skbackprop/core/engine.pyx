@@ -901,14 +901,15 @@ def train_run(
                 n, scale, True, team, work, label_work, sums[U:], places,
             )
             meet(team)
+            # Each sum is read before the meeting after which it is written again.
+            value = total(sums[U : U + n_groups(n)])
             steps += 1
             learn(
                 t, opt, steps, alpha * scale, theta, memory, data, indices, indptr, rows,
                 at, n, team, grad, work, sums[:U], places,
             )
             meet(team)
-            value = scale * (total(sums[U : U + n_groups(n)]) + alpha * total(sums[:U]))
-            loss += value * n
+            loss += scale * (value + alpha * total(sums[:U])) * n
             at += n
         restore(before)
         if thread == 0:

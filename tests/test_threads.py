@@ -1,0 +1,219 @@
+"""Threads share a step and change no bit of its result."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from joblib import parallel_config
+from numpy.testing import assert_array_equal
+
+from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, _threads
+from skbackprop._threads import Crew, is_worker, share, threads_for
+from skbackprop.core import engine
+
+own_threads = pytest.mark.skipif(
+    not engine.threads_of_its_own(), reason="this level leaves threads to BLAS"
+)
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((300, 37))
+LABELS = RNG.integers(0, 11, 300)
+#: Settings whose layers end inside a vector, a panel or a group of rows.
+PROBLEMS = {
+    "softmax": (BackpropMLPClassifier((50, 19)), X, LABELS),
+    "two classes": (BackpropMLPClassifier((33,)), X, LABELS > 5),
+    "labels": (BackpropMLPClassifier((20,)), X, RNG.integers(0, 2, (300, 3))),
+    "wide": (BackpropMLPRegressor((130, 97)), X, X[:, 0] * X[:, 1]),
+    "outputs": (BackpropMLPRegressor((40,)), X, X[:, :5] ** 2),
+    "tanh": (BackpropMLPRegressor((40, 40), activation="tanh"), X, X[:, 0]),
+    "no hidden layer": (BackpropMLPClassifier(()), X, LABELS),
+    "sparse": (BackpropMLPClassifier((50,)), sp.csr_array(X * (X > 1)), LABELS),
+    "sparse alone": (BackpropMLPClassifier(()), sp.csr_array(X * (X > 1)), LABELS),
+    "sgd": (BackpropMLPClassifier((50,), solver="sgd"), X, LABELS),
+    "adamw": (BackpropMLPClassifier((50,), solver="adamw"), X, LABELS),
+    "lbfgs": (BackpropMLPClassifier((50,), solver="lbfgs"), X, LABELS),
+    "early stopping": (BackpropMLPClassifier((50,), early_stopping=True), X, LABELS),
+}
+
+
+@pytest.fixture
+def always_shared(monkeypatch):
+    """Every run by all threads that were asked for, whatever pays."""
+    monkeypatch.setattr(Crew, "size", lambda crew: crew.n_threads)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_same_bits_for_any_number_of_threads(name, dtype, always_shared):
+    model, data, y = PROBLEMS[name]
+    model.set_params(alpha=0.1, max_iter=3, batch_size=70, random_state=0, dtype=dtype)
+    one = model.set_params(n_jobs=1).fit(data, y)
+    expected = [*one.coefs_, *one.intercepts_]
+    loss, outputs = one.loss_, one.predict(data)
+    for n_jobs in 2, 3, 8:
+        more = model.set_params(n_jobs=n_jobs).fit(data, y)
+        assert more.loss_ == loss
+        for a, b in zip([*more.coefs_, *more.intercepts_], expected, strict=True):
+            assert_array_equal(a, b, err_msg=f"{n_jobs} threads")
+        assert_array_equal(more.predict(data), outputs)
+
+
+@own_threads
+def test_a_fit_asks_for_the_threads(monkeypatch, always_shared):
+    numbers = []
+
+    def counting(call, *arguments, places, n_threads):
+        numbers.append(n_threads)
+        return share(call, *arguments, places=places, n_threads=n_threads)
+
+    monkeypatch.setattr("skbackprop._training.share", counting)
+    BackpropMLPClassifier((5,), max_iter=2, n_jobs=3, random_state=0).fit(X, LABELS)
+    assert set(numbers) == {3}
+
+
+def test_share_makes_the_call_in_every_thread():
+    """Each with its number and its own places; the caller's result is returned."""
+    seen, arrived = [], threading.Barrier(3, timeout=30)
+
+    def call(first, places, thread=0, barrier=None, n_threads=1):
+        seen.append((first, thread, n_threads, threading.get_ident()))
+        places[:] = thread
+        arrived.wait()
+        return thread
+
+    places = np.full(2, -1)
+    assert share(call, "x", places=places, n_threads=3) == 0
+    assert {(first, thread, n) for first, thread, n, _ in seen} == {
+        ("x", thread, 3) for thread in range(3)
+    }
+    assert len({ident for *_, ident in seen}) == 3
+    assert_array_equal(places, 0)  # the caller's own, nobody else's
+
+
+def test_fewer_threads_where_the_system_gives_no_more(monkeypatch):
+    started = []
+
+    class Scarce(threading.Thread):
+        def start(self):
+            if len(started) == 1:
+                raise RuntimeError("can't start new thread")
+            started.append(self)
+            super().start()
+
+    monkeypatch.setattr(_threads.threading, "Thread", Scarce)
+    teams, arrived = [], threading.Barrier(2, timeout=30)
+
+    def call(places, thread=0, barrier=None, n_threads=1):
+        teams.append(n_threads)
+        arrived.wait()
+
+    share(call, places=np.zeros(1), n_threads=8)
+    assert teams == [2, 2]
+
+
+@pytest.mark.parametrize("thread", [-1, 2])
+@own_threads
+def test_a_thread_must_be_one_of_the_team(thread):
+    with pytest.raises(ValueError, match=f"thread {thread} is not one of 2"):
+        engine.train_run(*_run_arguments(), thread, np.zeros(1, np.intc), 2)
+
+
+@own_threads
+def test_a_team_needs_a_barrier():
+    with pytest.raises(ValueError, match="barrier must have"):
+        engine.train_run(*_run_arguments(), 0, np.zeros(1, np.intc), 2)
+
+
+def _run_arguments():
+    from skbackprop._table import make_scratch, make_table
+    from skbackprop.core.optimizers import Optimizer, Solver
+    from skbackprop.core.topology import Topology
+
+    topology = Topology((2, 1), [0], [True], 0)
+    theta = np.zeros(topology.n_parameters)
+    table = make_table(np.zeros((3, 2)), Y=np.zeros((3, 1)), dtype=np.float64)
+    scratch = make_scratch(topology, 3, np.float64, sparse=False)
+    return (
+        topology, Optimizer(Solver.SGD, 0.1), theta, theta.copy(), theta[None].copy(),
+        *table, np.arange(3), 0, 3, 3, 1.0, 0.0, 0.0,
+        scratch.work, scratch.label_work, scratch.sums, scratch.places,
+    )  # fmt: skip
+
+
+def test_threads_for(monkeypatch):
+    if not engine.threads_of_its_own():
+        assert threads_for(4, 1e12, 1.0) == 1
+        return
+    monkeypatch.setattr(_threads, "available", lambda: 6)
+    assert threads_for(3, 0.0, 1.0) == 3
+    assert threads_for(-1, 0.0, 1.0) == 6
+    assert threads_for(-2, 0.0, 1.0) == 5
+    assert threads_for(-9, 0.0, 1.0) == 1
+    # None asks what the work pays for, up to what there is.
+    assert threads_for(None, 1.9, 1.0) == 1
+    assert threads_for(None, 3.5, 1.0) == 3
+    assert threads_for(None, 1e9, 1.0) == 6
+
+
+def test_one_thread_inside_a_worker():
+    assert not is_worker()
+    with parallel_config(backend="threading", n_jobs=2):
+        pass
+    inside = []
+    thread = threading.Thread(target=lambda: inside.append(threads_for(None, 1e9, 1.0)))
+    thread.start()
+    thread.join()
+    assert inside == [1]
+
+
+def test_available_heeds_the_environment(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert _threads.available() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1,2")
+    assert _threads.available() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "none")
+    assert _threads.available() >= 1
+
+
+def test_crew_takes_the_faster_way_and_tries_the_other_now_and_then():
+    crew, taken = Crew(2), []
+    for _ in range(100):
+        n = crew.size()
+        taken.append(n)
+        crew.took(n, {1: 1.0, 2: 3.0}[n])  # a busy machine: two are slower
+    assert taken[:4].count(2) >= 3
+    settled = taken[10:]
+    assert settled.count(1) > 80 and 1 <= settled.count(2) <= 6
+    for _ in range(40):  # the machine is idle again
+        n = crew.size()
+        crew.took(n, {1: 1.0, 2: 0.5}[n])
+    assert crew.size() == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
+def test_a_forked_child_trains_with_threads():
+    """After the parent has; libraries that keep a pool of threads hang here."""
+    program = """
+        import os, sys, warnings
+        import numpy as np
+        from skbackprop import BackpropMLPClassifier
+        warnings.simplefilter("ignore")
+        X = np.random.default_rng(0).standard_normal((500, 20))
+        y = X[:, 0] > 0
+        def fit():
+            model = BackpropMLPClassifier((64,), n_jobs=2, max_iter=20, random_state=0)
+            return model.fit(X, y).coefs_[0].tobytes()
+        parent = fit()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if fit() == parent else 3)
+        _, status = os.waitpid(child, 0)
+        sys.exit(os.waitstatus_to_exitcode(status))
+    """
+    command = [sys.executable, "-P", "-c", textwrap.dedent(program)]
+    assert subprocess.run(command, timeout=120, check=False).returncode == 0
