@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from joblib import parallel_config
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, _threads
 from skbackprop._threads import Crew, is_worker, share, threads_for
 from skbackprop.core import engine
 
-own_threads = pytest.mark.skipif(
-    not engine.threads_of_its_own(), reason="this level leaves threads to BLAS"
-)
+#: The portable level leaves threads to BLAS, which promises no bits.
+OWN = engine.threads_of_its_own()
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 RNG = np.random.default_rng(0)
@@ -57,13 +56,16 @@ def test_same_bits_for_any_number_of_threads(name, dtype, always_shared):
     loss, outputs = one.loss_, one.predict(data)
     for n_jobs in 2, 3, 8:
         more = model.set_params(n_jobs=n_jobs).fit(data, y)
-        assert more.loss_ == loss
-        for a, b in zip([*more.coefs_, *more.intercepts_], expected, strict=True):
-            assert_array_equal(a, b, err_msg=f"{n_jobs} threads")
-        assert_array_equal(more.predict(data), outputs)
+        found = [more.loss_, *more.coefs_, *more.intercepts_]
+        for a, b in zip(found, [loss, *expected], strict=True):
+            if OWN:
+                assert_array_equal(a, b, err_msg=f"{n_jobs} threads")
+            else:
+                assert_allclose(a, b, rtol=1e-3, atol=1e-3)
+        if OWN:
+            assert_array_equal(more.predict(data), outputs)
 
 
-@own_threads
 def test_a_fit_asks_for_the_threads(monkeypatch, always_shared):
     numbers = []
 
@@ -73,7 +75,7 @@ def test_a_fit_asks_for_the_threads(monkeypatch, always_shared):
 
     monkeypatch.setattr("skbackprop._training.share", counting)
     BackpropMLPClassifier((5,), max_iter=2, n_jobs=3, random_state=0).fit(X, LABELS)
-    assert set(numbers) == {3}
+    assert set(numbers) == {3 if OWN else 1}
 
 
 def test_share_makes_the_call_in_every_thread():
@@ -117,15 +119,14 @@ def test_fewer_threads_where_the_system_gives_no_more(monkeypatch):
 
 
 @pytest.mark.parametrize("thread", [-1, 2])
-@own_threads
 def test_a_thread_must_be_one_of_the_team(thread):
     with pytest.raises(ValueError, match=f"thread {thread} is not one of 2"):
         engine.train_run(*_run_arguments(), thread, np.zeros(1, np.intc), 2)
 
 
-@own_threads
 def test_a_team_needs_a_barrier():
-    with pytest.raises(ValueError, match="barrier must have"):
+    message = "barrier must have" if OWN else "this level leaves threads to BLAS"
+    with pytest.raises(ValueError, match=message):
         engine.train_run(*_run_arguments(), 0, np.zeros(1, np.intc), 2)
 
 
@@ -146,7 +147,7 @@ def _run_arguments():
 
 
 def test_threads_for(monkeypatch):
-    if not engine.threads_of_its_own():
+    if not OWN:
         assert threads_for(4, 1e12, 1.0) == 1
         return
     monkeypatch.setattr(_threads, "available", lambda: 6)
