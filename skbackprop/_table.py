@@ -315,9 +315,7 @@ def value_and_gradient(
     )
     value = 0.0
     if grad is not None:
-        value = engine.l2_and_grad(
-            topology, theta, alpha, denominator, grad
-        )
+        value = engine.l2_and_grad(topology, theta, alpha, denominator, grad)
     flat = none if dX is None else dX.reshape(-1)
     p = topology.sizes[0]
     for start, stop in _pieces(n, max(size, 1)):

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from joblib import parallel_config
+from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, _threads
@@ -161,15 +161,13 @@ def test_threads_for(monkeypatch):
     assert threads_for(None, 1e9, 1.0) == 6
 
 
-def test_one_thread_inside_a_worker():
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_one_thread_inside_a_worker(backend):
     assert not is_worker()
-    with parallel_config(backend="threading", n_jobs=2):
-        pass
-    inside = []
-    thread = threading.Thread(target=lambda: inside.append(threads_for(None, 1e9, 1.0)))
-    thread.start()
-    thread.join()
-    assert inside == [1]
+    inside = Parallel(n_jobs=2, backend=backend)(
+        delayed(threads_for)(None, 1e9, 1.0) for _ in range(4)
+    )
+    assert inside == [1] * 4
 
 
 def test_available_heeds_the_environment(monkeypatch):

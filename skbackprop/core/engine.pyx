@@ -1,47 +1,40 @@
-"""Forward, backward and a run of mini-batches: the only code that knows layers.
+"""The doors of one instruction set: predictions, gradients, runs of mini-batches.
 
-Layers are numbered as in docs/derivations.md: layer j = 1..J has W_j, b_j, Z_j, A_j
-and delta_j; A_0 is the batch of X. They live in one flat workspace, in the layout of
-matrix.pxd; ``arrange`` says where. A_j takes the place of Z_j unless f_j' is written
-in Z, and A_0 is left out where X is sparse.
-
-The table of all rows is seven arrays, of which the unused ones are empty:
-X (dense) or data, indices, indptr (CSR); Y or labels; sample_weight.
-Nothing below a ``def`` allocates, raises or holds the GIL.
+Sizes are checked here; nothing below a ``def`` allocates, raises or holds the GIL. The
+equations are in passes.pxd, and where their matrices lie in places.pxd.
 """
 
 from libc.limits cimport INT_MAX
 from libc.math cimport isfinite
-from libc.stdint cimport uintptr_t
 
-from .activations cimport Activation, activate, needs_z, softmax, times_derivative
-from .gather cimport (
-    gather_inputs,
-    gather_labels,
-    gather_rows,
-    gather_weights,
-    row_at,
+from .activations cimport Activation, activate, softmax, times_derivative
+from .gather cimport row_at
+from .losses cimport Loss
+from .matrix cimport GROUP
+from .optimizers cimport Optimizer, kept, rate, slots
+from .passes cimport (
+    block_rows,
+    forward,
+    gradients,
+    learn,
+    n_groups,
+    n_units,
+    pack_all,
+    step_of,
+    sum_all,
+    there_and_back,
 )
-from .losses cimport Loss, label_loss, weighted_loss
-from .matrix cimport GROUP, elements, panels, stride, width
-from .optimizers cimport Optimizer, kept, rate, slots, step
-from .products cimport (
-    affine,
-    affine_output,
-    affine_rows,
-    back,
-    bias_gradient,
-    from_rows,
-    half_square,
-    narrow,
-    pack_bias,
-    pack_weights,
-    packed_elements,
-    sparse_affine,
-    sparse_weight_gradient,
-    to_rows,
-    weight_gradient,
+from .places cimport (
+    N_PLACES,
+    A_of,
+    W_of,
+    Z_of,
+    arrange,
+    delta_of,
+    first_place,
+    transposed_of,
 )
+from .products cimport affine_rows, back, half_square, to_rows
 from .real cimport (
     exponential,
     hyperbolic_tangent,
@@ -53,595 +46,6 @@ from .simd cimport PANELS
 from .subnormals cimport flush, restore
 from .team cimport BARRIER, Team, begin, end, meet
 from .topology cimport Topology
-
-
-# Where things are ------------------------------------------------------------
-
-cdef enum:
-    # Columns of ``places``, whose row j is layer j.
-    Z_, A_, DELTA_, PACKED_, TRANSPOSED_, N_PLACES
-    # In its row J + 1 the batch's Y and w, and delta_J row-major.
-    Y_ = 0
-    W_ = 1
-    ROWS_ = 2
-    # Rows for which packing W would cost more than it saves.
-    FEW = 8
-    # Rows that go through all layers together: what lies between stays in cache.
-    BLOCK = 64
-    # As many where the parameters are so many that to read them again costs more.
-    BIG_BLOCK = 256
-    BIG = 1 << 21
-    # Rows of W whose gradient is computed at a time, and then used while in cache.
-    TALL = 128
-    # The fewest weights whose squares are summed together: that sum has one owner.
-    UNIT = 512
-
-
-cdef inline Py_ssize_t up(Py_ssize_t n) noexcept nogil:
-    """n, or the next multiple of 16: every matrix begins where a vector may."""
-    return (n + 15) // 16 * 16
-
-
-cdef Py_ssize_t arrange(
-    Topology t,
-    real* tag,
-    Py_ssize_t n,
-    bint sparse,
-    bint backward,
-    bint input_gradient,
-    Py_ssize_t at,
-    Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """Fill ``places``, an empty place being one that begins where the next does.
-
-    Returns where everything ends. ``at`` is where the first may begin.
-    """
-    cdef Py_ssize_t j, p, q, J = t.n_layers
-    cdef bint output, dense
-    places[0, A_] = at
-    if not sparse or input_gradient:
-        at += elements(n, t.size[0])
-    for j in range(1, J + 1):
-        p, q, output = t.size[j - 1], t.size[j], j == J
-        places[j, PACKED_] = at
-        dense = (backward or n > FEW) and not (sparse and j == 1)
-        if dense and not (output and narrow(tag, q)):
-            at += packed_elements(p, q)
-        places[j, TRANSPOSED_] = at
-        if (
-            (backward and (j > 1 or input_gradient))
-            or (dense and output and narrow(tag, q))
-        ):
-            at += packed_elements(q, p)
-        places[j, Z_] = at
-        at += up(n * q) if output else elements(n, q)
-        places[j, A_] = at if needs_z(t.activation[j - 1]) else places[j, Z_]
-        if needs_z(t.activation[j - 1]):
-            at += up(n * q) if output else elements(n, q)
-        places[j, DELTA_] = at
-        # Of the output layer also the spare place of a Z_J that is not narrow.
-        if backward or output:
-            at += elements(n, q)
-    if backward:
-        places[J + 1, Y_] = at
-        at += up(n * t.size[J])
-        places[J + 1, W_] = at
-        at += up(n)
-        places[J + 1, ROWS_] = at
-        at += up(n * t.size[J])
-    return at
-
-
-cdef inline Py_ssize_t first_place(real[::1] work) noexcept nogil:
-    """The first real whose address is a multiple of 64, a vector of any level."""
-    cdef uintptr_t address = <uintptr_t> &work[0]
-    return <Py_ssize_t> ((64 - address % 64) % 64 // sizeof(real))
-
-
-cdef inline real* Z(
-    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
-) noexcept nogil:
-    return &work[places[j, Z_]]
-
-
-cdef inline real* A(
-    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
-) noexcept nogil:
-    return &work[places[j, A_]]
-
-
-cdef inline real* delta(
-    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
-) noexcept nogil:
-    return &work[places[j, DELTA_]]
-
-
-cdef inline real* packed(
-    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
-) noexcept nogil:
-    """W_j as the products read it; NULL where they read it from theta."""
-    if places[j, PACKED_] == places[j, TRANSPOSED_]:
-        return NULL
-    return &work[places[j, PACKED_]]
-
-
-cdef inline real* transposed(
-    const Py_ssize_t[:, ::1] places, Py_ssize_t j, real[::1] work
-) noexcept nogil:
-    """W_j^T as the products read it; NULL where they read theta, or need it not."""
-    if places[j, TRANSPOSED_] == places[j, Z_]:
-        return NULL
-    return &work[places[j, TRANSPOSED_]]
-
-
-cdef inline const real* W(
-    Topology t, const real[::1] theta, Py_ssize_t j
-) noexcept nogil:
-    return &theta[t.weights_at[j - 1]]
-
-
-cdef inline const real* b(
-    Topology t, const real[::1] theta, Py_ssize_t j
-) noexcept nogil:
-    return &theta[t.biases_at[j - 1]] if t.biased[j - 1] else NULL
-
-
-cdef inline real* dW(Topology t, real[::1] grad, Py_ssize_t j) noexcept nogil:
-    return &grad[t.weights_at[j - 1]]
-
-
-cdef inline real* db(Topology t, real[::1] grad, Py_ssize_t j) noexcept nogil:
-    return &grad[t.biases_at[j - 1]]
-
-
-# The equations ---------------------------------------------------------------
-
-
-cdef inline void pack_layer(
-    Topology t,
-    Py_ssize_t j,
-    const real[::1] theta,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real[::1] work,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """Rows first to last of W_j, and columns of W_j^T, as the products read them."""
-    pack_weights(
-        W(t, theta, j), t.size[j - 1], t.size[j], first, last, packed(places, j, work),
-        transposed(places, j, work),
-    )
-
-
-cdef inline void pack_biases(
-    Topology t,
-    Py_ssize_t j,
-    const real[::1] theta,
-    Team team,
-    real[::1] work,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """b_j, this thread's units, as the product reads it."""
-    cdef Py_ssize_t q = t.size[j]
-    pack_bias(
-        b(t, theta, j), t.size[j - 1], q, begin(team, q, GROUP), end(team, q, GROUP),
-        packed(places, j, work),
-    )
-
-
-cdef inline void pack_all(
-    Topology t,
-    const real[::1] theta,
-    Team team,
-    real[::1] work,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """This thread's part of every layer's parameters, as the products read them."""
-    cdef Py_ssize_t j, p
-    for j in range(1, t.n_layers + 1):
-        p = t.size[j - 1]
-        pack_layer(
-            t, j, theta, begin(team, p, GROUP), end(team, p, GROUP), work, places
-        )
-        pack_biases(t, j, theta, team, work, places)
-        # W_j^T stands behind a row of zeros, for a bias that it has not.
-        pack_bias(
-            <const real*> NULL, t.size[j], p, begin(team, p, GROUP),
-            end(team, p, GROUP), transposed(places, j, work),
-        )
-
-
-cdef inline void forward(
-    Topology t,
-    const real[::1] theta,
-    const real[:, ::1] X,
-    const real[::1] data,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t n,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real[::1] work,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """Z_j = A_{j-1} W_j + b_j (F1), A_j = f_j(Z_j) (F2), j = 1..J, as far as Z_J."""
-    cdef Py_ssize_t j, p, q, J = t.n_layers
-    cdef bint sparse = indptr.shape[0] > 0
-    cdef real* Z_1
-    if not sparse:
-        gather_inputs(X, rows, start, n, first, last, A(places, 0, work))
-    for j in range(1, J + 1):
-        p, q = t.size[j - 1], t.size[j]
-        if j == 1 and sparse:
-            # The place of delta_J is that of a Z_J in panels, which becomes rows.
-            Z_1 = Z(places, 1, work)
-            if J == 1:
-                Z_1 = delta(places, 1, work)
-            sparse_affine(
-                data, indices, indptr, rows, start, n, p, first, last,
-                W(t, theta, 1), b(t, theta, 1), q, Z_1,
-            )
-            if J == 1:
-                to_rows(Z_1, n, q, first, last, Z(places, 1, work))
-        elif j == J:
-            affine_output(
-                A(places, J - 1, work), n, p, first, last,
-                W(t, theta, J), b(t, theta, J), packed(places, J, work),
-                transposed(places, J, work), q, delta(places, J, work),
-                Z(places, J, work),
-            )
-        else:
-            affine(
-                A(places, j - 1, work), n, p, first, last,
-                W(t, theta, j), b(t, theta, j), packed(places, j, work),
-                q, Z(places, j, work),
-            )
-        if j < J:
-            activate_rows(
-                t.activation[j - 1], n, q, first, last,
-                Z(places, j, work), A(places, j, work),
-            )
-
-
-cdef inline void activate_rows(
-    int kind,
-    Py_ssize_t n,
-    Py_ssize_t q,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    const real* Z,
-    real* A,
-) noexcept nogil:
-    """A_j = f_j(Z_j), rows first to last, panel by panel.  (F2)"""
-    cdef Py_ssize_t k, at
-    for k in range(panels(q)):
-        at = k * stride(n, q) + first * width(q)
-        activate(kind, Z + at, A + at, (last - first) * width(q))
-
-
-cdef inline void output_loss(
-    Topology t,
-    const real[:, ::1] Y,
-    const int[::1] labels,
-    const real[::1] sample_weight,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t n,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    double scale,
-    real[::1] work,
-    int[::1] label_work,
-    double[::1] sums,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """sums[g] = sum_i w_i l_i of the g-th GROUP of rows, and delta_J.  (L0) (L5) (B1)"""
-    cdef Py_ssize_t J = t.n_layers, q = t.size[J], i, m
-    cdef int output = t.activation[J - 1]
-    cdef real* Z_J = Z(places, J, work)
-    cdef real* A_J = A(places, J, work)
-    cdef real* Y_batch = &work[places[J + 1, Y_]]
-    cdef real* w_batch = &work[places[J + 1, W_]]
-    cdef real* delta_J = &work[places[J + 1, ROWS_]]
-    cdef real* values = Z_J
-    cdef real* w = NULL
-    if sample_weight.shape[0] > 0:
-        gather_weights(sample_weight, rows, start, first, last, w_batch)
-    if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
-        gather_labels(labels, rows, start, first, last, &label_work[0])
-    else:
-        gather_rows(Y, rows, start, first, last, Y_batch)
-    if not t.from_z:
-        activate(output, Z_J + first * q, A_J + first * q, (last - first) * q)
-        values = A_J
-    i = first
-    while i < last:
-        m = min(GROUP, last - i)
-        if sample_weight.shape[0] > 0:
-            w = w_batch + i
-        if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
-            sums[i // GROUP] = label_loss(
-                Z_J + i * q, &label_work[i], w, m, q, scale, delta_J + i * q
-            )
-        else:
-            sums[i // GROUP] = weighted_loss(
-                t.loss, t.from_z, values + i * q, Y_batch + i * q, w, m, q, scale,
-                delta_J + i * q,
-            )
-        i += m
-    if not t.from_z:
-        times_derivative(
-            output, Z_J + first * q, A_J + first * q, delta_J + first * q,
-            (last - first) * q,
-        )
-    from_rows(delta_J, n, q, first, last, delta(places, J, work))
-
-
-cdef inline void backward(
-    Topology t,
-    const real[::1] theta,
-    Py_ssize_t n,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real[::1] work,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """delta_j = (delta_{j+1} W_{j+1}^T) * f_j'(Z_j), j = J - 1..1.  (B2)"""
-    cdef Py_ssize_t j, k, at, p, q
-    cdef real* Z_j
-    cdef real* A_j
-    cdef real* delta_j
-    for j in range(t.n_layers - 1, 0, -1):
-        p, q = t.size[j], t.size[j + 1]
-        Z_j, A_j = Z(places, j, work), A(places, j, work)
-        delta_j = delta(places, j, work)
-        back(
-            delta(places, j + 1, work), n, q, first, last,
-            W(t, theta, j + 1), transposed(places, j + 1, work), p, delta_j,
-        )
-        for k in range(panels(p)):
-            at = k * stride(n, p) + first * width(p)
-            times_derivative(
-                t.activation[j - 1], Z_j + at, A_j + at, delta_j + at,
-                (last - first) * width(p),
-            )
-
-
-cdef inline Py_ssize_t block_rows(Topology t) noexcept nogil:
-    """Rows that go through all layers together."""
-    if not PANELS:
-        return INT_MAX  # BLAS has blocks of its own
-    return BIG_BLOCK if t.n_parameters > BIG else BLOCK
-
-
-cdef inline void there_and_back(
-    Topology t,
-    const real[::1] theta,
-    const real[:, ::1] X,
-    const real[::1] data,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const real[:, ::1] Y,
-    const int[::1] labels,
-    const real[::1] sample_weight,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t n,
-    double scale,
-    bint back,
-    Team team,
-    real[::1] work,
-    int[::1] label_work,
-    double[::1] sums,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """This thread's rows forward to the loss and back to delta_1, block by block."""
-    cdef Py_ssize_t first = begin(team, n, GROUP), stop = end(team, n, GROUP), last
-    while first < stop:
-        last = min(first + block_rows(t), stop)
-        forward(
-            t, theta, X, data, indices, indptr, rows, start, n, first, last, work,
-            places,
-        )
-        output_loss(
-            t, Y, labels, sample_weight, rows, start, n, first, last, scale, work,
-            label_work, sums, places,
-        )
-        if back:
-            backward(t, theta, n, first, last, work, places)
-        first = last
-
-
-cdef inline void input_layer_gradient(
-    Topology t,
-    const real[::1] data,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t n,
-    Team team,
-    bint add,
-    real[::1] grad,
-    real[::1] work,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """dL/dW_1 = X^T delta_1 of a sparse X, this thread's columns.  (B3)"""
-    sparse_weight_gradient(
-        data, indices, indptr, rows, start, n, t.size[0], delta(places, 1, work),
-        t.size[1], begin(team, t.size[1], GROUP), end(team, t.size[1], GROUP), add,
-        dW(t, grad, 1),
-    )
-
-
-cdef inline void bias_gradients(
-    Topology t,
-    Py_ssize_t j,
-    Py_ssize_t n,
-    Team team,
-    bint add,
-    real[::1] grad,
-    real[::1] work,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """dL/db_j = sum over rows of delta_j, this thread's units.  (B4)"""
-    cdef Py_ssize_t q = t.size[j]
-    bias_gradient(
-        delta(places, j, work), n, q, begin(team, q, GROUP), end(team, q, GROUP), add,
-        db(t, grad, j),
-    )
-
-
-cdef inline void gradients(
-    Topology t,
-    const real[::1] data,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t n,
-    Team team,
-    real[::1] grad,
-    real[::1] work,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """Adds dL/dW_j (B3) and dL/db_j (B4) to grad, this thread's part of each."""
-    cdef Py_ssize_t j, p
-    for j in range(t.n_layers, 0, -1):
-        p = t.size[j - 1]
-        if j == 1 and indptr.shape[0] > 0:
-            input_layer_gradient(
-                t, data, indices, indptr, rows, start, n, team, True, grad, work,
-                places,
-            )
-        else:
-            weight_gradient(
-                A(places, j - 1, work), n, p, begin(team, p, GROUP), end(team, p, GROUP),
-                delta(places, j, work), t.size[j], True, dW(t, grad, j),
-            )
-        if t.biased[j - 1]:
-            bias_gradients(t, j, n, team, True, grad, work, places)
-
-
-cdef inline Py_ssize_t unit_rows(Py_ssize_t q) noexcept nogil:
-    """Rows of a (p, q) weight matrix that one thread owns, sums and all."""
-    return ((UNIT + q - 1) // q + GROUP - 1) // GROUP * GROUP
-
-
-cdef inline Py_ssize_t n_units(Topology t) noexcept nogil:
-    cdef Py_ssize_t j, total = 0
-    for j in range(1, t.n_layers + 1):
-        total += (t.size[j - 1] + unit_rows(t.size[j]) - 1) // unit_rows(t.size[j])
-    return total
-
-
-cdef inline void learn(
-    Topology t,
-    Optimizer opt,
-    long long steps,
-    double c,
-    real[::1] theta,
-    real[:, ::1] memory,
-    const real[::1] data,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t n,
-    Team team,
-    real[::1] grad,
-    real[::1] work,
-    double[::1] sums,
-    const Py_ssize_t[:, ::1] places,
-) noexcept nogil:
-    """Gradient (B3) (B4) and step (O1) to (O5) of this thread's part of each layer.
-
-    sums[u] = ||W||^2 / 2 of the u-th unit of weights, before its step.  (R1)
-    A block's gradient takes the place of the first's in grad, since it is used at
-    once: that place stays in cache.
-    """
-    cdef Py_ssize_t j, p, q, unit, begun, first, last, at, here, stop, u = 0
-    cdef double eta = rate(opt, steps), keep = kept(opt)
-    cdef bint sparse
-    for j in range(1, t.n_layers + 1):
-        p, q, unit = t.size[j - 1], t.size[j], unit_rows(t.size[j])
-        sparse = j == 1 and indptr.shape[0] > 0
-        if sparse:  # threads take columns of the gradient, and rows of the step
-            input_layer_gradient(
-                t, data, indices, indptr, rows, start, n, team, False, grad, work,
-                places,
-            )
-            meet(team)
-        begun, stop = begin(team, p, unit), end(team, p, unit)
-        first = begun
-        while first < stop:
-            last = min(first + max(unit, TALL // unit * unit), stop)
-            here = 0
-            if not sparse:
-                here = (begun - first) * q
-                weight_gradient(
-                    A(places, j - 1, work), n, p, first, last, delta(places, j, work), q,
-                    False, dW(t, grad, j) + here,
-                )
-            while first < last:
-                at = t.weights_at[j - 1] + first * q
-                sums[u + first // unit] = step_of(
-                    opt, eta, c, keep, theta, &grad[at + here], memory, at,
-                    at + min(unit, last - first) * q,
-                )
-                pack_layer(t, j, theta, first, min(first + unit, last), work, places)
-                first += unit
-        u += (p + unit - 1) // unit
-        if t.biased[j - 1]:
-            bias_gradients(t, j, n, team, False, grad, work, places)
-            at = t.biases_at[j - 1] + begin(team, q, GROUP)
-            step_of(
-                opt, eta, 0, 1, theta, &grad[at] if at < t.n_parameters else NULL, memory,
-                at, t.biases_at[j - 1] + end(team, q, GROUP),
-            )
-            pack_biases(t, j, theta, team, work, places)
-
-
-cdef inline double step_of(
-    Optimizer opt,
-    double eta,
-    double c,
-    double keep,
-    real[::1] theta,
-    const real* grad,
-    real[:, ::1] memory,
-    Py_ssize_t first,
-    Py_ssize_t last,
-) noexcept nogil:
-    """The step of parameters first to last by their grad; the sum of (R1) before it."""
-    cdef double value = 0
-    if first == last:
-        return 0
-    if c != 0:
-        value = half_square(&theta[first], last - first)
-    step(
-        opt, eta, c, keep, &theta[first], grad, &memory[0, first],
-        &memory[memory.shape[0] - 1, first], last - first,
-    )
-    return value
-
-
-cdef inline Py_ssize_t n_groups(Py_ssize_t n) noexcept nogil:
-    return (n + GROUP - 1) // GROUP
-
-
-cdef inline double total(const double[::1] sums) noexcept nogil:
-    """The sum in one order, whoever computed the parts."""
-    cdef Py_ssize_t k
-    cdef double value = 0
-    for k in range(sums.shape[0]):
-        value += sums[k]
-    return value
-
-
-# The doors -------------------------------------------------------------------
 
 
 def scratch_sizes(
@@ -706,7 +110,7 @@ def predict(
                 places,
             )
             first = last
-        Z_J = Z(places, J, work)
+        Z_J = Z_of(places, J, work)
         if link and t.activation[J - 1] == Activation.SOFTMAX:
             softmax(Z_J, &out[0], n, q)
         else:
@@ -784,11 +188,11 @@ def loss_and_grad(
         pack_all(t, theta, team, work, places)
         meet(team)
         there_and_back(
-            t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows, start, n,
-            1 / denominator, grad.shape[0] > 0, team, work, label_work, sums, places,
+            t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows, start,
+            n, 1 / denominator, grad.shape[0] > 0, team, work, label_work, sums, places,
         )
         meet(team)
-        value = total(sums[: n_groups(n)]) / denominator
+        value = sum_all(sums[: n_groups(n)]) / denominator
         if grad.shape[0] > 0:
             gradients(
                 t, data, indices, indptr, rows, start, n, team, grad, work, places
@@ -798,12 +202,12 @@ def loss_and_grad(
             first, last = begin(team, n, GROUP), end(team, n, GROUP)
             if first < last:
                 back(
-                    delta(places, 1, work), n, t.size[1], first, last,
-                    W(t, theta, 1), transposed(places, 1, work), t.size[0],
-                    A(places, 0, work),
+                    delta_of(places, 1, work), n, t.size[1], first, last,
+                    W_of(t, theta, 1), transposed_of(places, 1, work), t.size[0],
+                    A_of(places, 0, work),
                 )
                 to_rows(
-                    A(places, 0, work), n, t.size[0], first, last, &dX[0]
+                    A_of(places, 0, work), n, t.size[0], first, last, &dX[0]
                 )
         meet(team)
     return value
@@ -826,7 +230,7 @@ def l2_and_grad(
             grad[i] = 0
         for j in range(1, t.n_layers + 1 if c != 0 else 1):
             n = t.size[j - 1] * t.size[j]
-            value += half_square(W(t, theta, j), n)
+            value += half_square(W_of(t, theta, j), n)
             for i in range(t.weights_at[j - 1], t.weights_at[j - 1] + n):
                 grad[i] = <real> c * theta[i]
     return c * value
@@ -902,14 +306,14 @@ def train_run(
             )
             meet(team)
             # Each sum is read before the meeting after which it is written again.
-            value = total(sums[U : U + n_groups(n)])
+            value = sum_all(sums[U : U + n_groups(n)])
             steps += 1
             learn(
-                t, opt, steps, alpha * scale, theta, memory, data, indices, indptr, rows,
-                at, n, team, grad, work, sums[:U], places,
+                t, opt, steps, alpha * scale, theta, memory, data, indices, indptr,
+                rows, at, n, team, grad, work, sums[:U], places,
             )
             meet(team)
-            loss += scale * (value + alpha * total(sums[:U])) * n
+            loss += scale * (value + alpha * sum_all(sums[:U])) * n
             at += n
         restore(before)
         if thread == 0:

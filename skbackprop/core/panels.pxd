@@ -275,7 +275,7 @@ cdef inline void narrow_gradient(
     bint add,
     vec* dW,
 ) noexcept nogil:
-    """dW = A^T delta, or added to it, computed as delta^T A, rows first to last.  (B3)"""
+    """dW = A^T delta, or added, computed as delta^T A, rows first to last.  (B3)"""
     cdef Py_ssize_t a_panel = stride(n, p), L = lanes(A), c = first, i, r, k, at_r
     cdef int rows, vectors
     cdef double old
@@ -311,20 +311,20 @@ cdef inline void panel_sum(
     vec* db,
 ) noexcept nogil:
     """db = the sum over the rows of delta, or added, columns first to last.  (B4)"""
-    cdef Py_ssize_t d_panel = stride(n, q), L = lanes(delta), c, i, k, u
+    cdef Py_ssize_t d_panel = stride(n, q), L = lanes(delta), c, k, u, _
     cdef const vec* d
     cdef vec s0, s1, s2, s3
     for u in range(vectors_of(delta, last - first)):
         c = first + u * L
         d = at(delta, place(0, c, d_panel))
         s0, s1, s2, s3 = zero(d), zero(d), zero(d), zero(d)
-        for i in range(0, n - 3, 4):
+        for _ in range(n // 4):
             s0 += d[0]
             s1 += at(d, WIDTH)[0]
             s2 += at(d, 2 * WIDTH)[0]
             s3 += at(d, 3 * WIDTH)[0]
             d = at(d, 4 * WIDTH)
-        for i in range(n // 4 * 4, n):
+        for _ in range(n % 4):
             s0 += d[0]
             d = at(d, WIDTH)
         s0 = (s0 + s1) + (s2 + s3)
