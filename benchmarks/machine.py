@@ -11,6 +11,7 @@ import time
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from statistics import median
 from threading import Thread
 
 import numpy as np
@@ -110,6 +111,14 @@ def describe() -> dict[str, str]:
     return facts
 
 
+def blas_cores() -> str:
+    """Return the cores that the BLAS libraries take the CPU for."""
+    import scipy.linalg  # noqa: F401  loads SciPy's own
+
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return ", ".join(sorted({pool.get("architecture", "unknown") for pool in pools}))
+
+
 def level() -> str | None:
     """Return the instruction set that skbackprop uses; None where it has one only."""
     try:
@@ -131,15 +140,17 @@ def _cpu_model() -> str:
 
 
 class Peak:
-    """The peak of one core in FLOP per second, the best of all samples so far.
+    """The peak of one core in FLOP per second, the median of samples between rounds.
+
+    A clock that changes changes the peak too: one best moment would be no measure.
 
     'fma' is a compiled loop of independent multiply-adds, 'matmul' NumPy's
     product of large square matrices: the stand-in where there is no compiler.
     """
 
     def __init__(self) -> None:
-        self.fma: dict[str, float] = {}
-        self.matmul: dict[str, float] = {}
+        self.fma: dict[str, list[float]] = {}
+        self.matmul: dict[str, list[float]] = {}
         self._loops = _compile_fma_loops()
 
     def sample(self) -> None:
@@ -147,13 +158,14 @@ class Peak:
         for dtype in ("float32", "float64"):
             loop = self._loops.get(dtype)
             if loop is not None:
-                self.fma[dtype] = max(self.fma.get(dtype, 0.0), _fma_rate(loop, dtype))
-            rate = _matmul_rate(dtype)
-            self.matmul[dtype] = max(self.matmul.get(dtype, 0.0), rate)
+                self.fma.setdefault(dtype, []).append(_fma_rate(loop, dtype))
+            self.matmul.setdefault(dtype, []).append(_matmul_rate(dtype))
 
-    def best(self, dtype: str) -> float:
+    def typical(self, dtype: str) -> float:
         """Return the peak that shares refer to."""
-        return max(self.fma.get(dtype, 0.0), self.matmul[dtype])
+        return max(
+            median(each[dtype]) for each in (self.fma, self.matmul) if dtype in each
+        )
 
     def two_at_once(self) -> float | None:
         """Return how much faster two threads do two loops than one does one.
@@ -175,7 +187,7 @@ class Peak:
 
     def __str__(self) -> str:
         parts = [
-            f"{dtype} {rates[dtype] / 1e9:.0f} ({kind})"
+            f"{dtype} {median(rates[dtype]) / 1e9:.0f} ({kind})"
             for kind, rates in (("FMA loop", self.fma), ("matmul", self.matmul))
             for dtype in rates
         ]

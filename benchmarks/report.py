@@ -30,6 +30,7 @@ SECTIONS: dict[str, Section] = {
         steps.SOLVERS,
         steps.LEVELS,
         steps.THREADS,
+        steps.BUSY,
         predictions.SECTION,
         sparse.SECTION,
         whole_fits.SMALL,

@@ -54,6 +54,10 @@ TARGETS = {
         "Adam, float32: x scikit-learn",
         must=_by_shape(40, 9.5, 4.5, 2.8, 2.0),
     ),
+    "adam_haswell": Target(
+        "Adam, float32: x scikit-learn with OpenBLAS's AVX2 kernels",
+        must=_by_shape(40, 9.5, 4.5, 2.8, 2.0),
+    ),
     "share": Target(
         "Adam, float32: share of the FMA peak",
         must=_by_shape(17, 28, 75, 75, 76),
@@ -67,14 +71,27 @@ TARGETS = {
     "float64": Target(
         "Adam, float64: x scikit-learn", must=_by_shape(22, 6.5, 3.4, 2.0, 1.6)
     ),
+    "float64_haswell": Target(
+        "Adam, float64: x scikit-learn with OpenBLAS's AVX2 kernels",
+        must=_by_shape(22, 6.5, 3.4, 2.0, 1.6),
+    ),
     "sgd": Target("SGD, float32: x our Adam", must=dict.fromkeys(SHAPES, 1.0)),
     "avx2": Target(
         "Adam, float32, AVX2 kernels: x scikit-learn",
         must=_by_shape(27, 7, 2.5, 1.6, 1.15),
     ),
+    "avx2_haswell": Target(
+        "Adam, float32, AVX2 kernels: x scikit-learn with OpenBLAS's",
+        must=_by_shape(27, 7, 2.5, 1.6, 1.15),
+    ),
     "two_threads": Target(
         "two threads on two cores: x one thread",
         must=dict.fromkeys(("medium", "wide", "huge"), 1.7),
+    ),
+    "busy": Target(
+        "two threads, a core busy elsewhere: time x that of one thread",
+        must=dict.fromkeys(("medium", "wide", "huge"), 1.33),
+        at_most=True,
     ),
     "one_row": Target(
         "`predict_proba` of one row, medium", {"": 8}, unit="µs", at_most=True

@@ -71,34 +71,54 @@ class Crew:
     """As many threads as pay: all that were asked for, or one, by the time they took.
 
     On a machine that is busy elsewhere a thread may wait for a core while the others
-    wait for it. The results are the same, so that each way may be tried now and then.
+    wait for it. That shows in the processor time that they got; then one thread is
+    tried, and later all of them again, ever more seldom while trials tell the same.
+    The results are the same either way.
     """
 
-    #: Runs from one trial of the way not taken to the next.
-    PATIENCE = 20
+    #: Seconds that a judgement is made of: single runs may be much shorter.
+    SAMPLE = 0.02
+    #: The share of its threads' time that a team gets on an idle machine.
+    IDLE = 0.85
+    #: Samples from one trial to the next, at least and at most.
+    SOON, SELDOM = 8, 128
 
     def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
+        self.taken = self.now = n_threads
         self.times: dict[int, float] = {}
-        self.runs = 0
+        self.seconds, self.cpu_seconds, self.rows = 0.0, 0.0, 0
+        # The first sample is not counted: memory is touched for the first time.
+        self.patience, self.left = self.SOON, 2
 
     def size(self) -> int:
         """How many threads the next run takes."""
-        if self.n_threads == 1:
-            return 1
-        self.runs += 1
-        # The first runs are short ones, which tell little.
-        if self.runs < 4 or len(self.times) == 0:
-            return self.n_threads
-        best = min(self.times, key=self.times.__getitem__)
-        if len(self.times) == 1 or self.runs % self.PATIENCE == 0:
-            return 1 if best == self.n_threads else self.n_threads
-        return best
+        return self.now
 
-    def took(self, n_threads: int, seconds_per_row: float) -> None:
-        """Take note of a run."""
-        if self.runs >= 3 or self.n_threads == 1:
-            self.times[n_threads] = seconds_per_row
+    def on_trial(self) -> bool:
+        """Whether the next run need not be long."""
+        return self.now != self.taken
+
+    def took(self, seconds: float, cpu_seconds: float, rows: int) -> None:
+        """Take note of a run of so many rows; cpu_seconds are those of the process."""
+        self.seconds += seconds
+        self.cpu_seconds += cpu_seconds
+        self.rows += rows
+        if self.n_threads == 1 or self.seconds < self.SAMPLE:
+            return
+        got = self.cpu_seconds / (self.now * self.seconds)
+        self.times[self.now] = self.seconds / self.rows
+        self.seconds, self.cpu_seconds, self.rows = 0.0, 0.0, 0
+        if self.on_trial():
+            if self.times[self.now] < self.times[self.taken]:
+                self.taken, self.patience = self.now, self.SOON
+            else:
+                self.patience = min(2 * self.patience, self.SELDOM)
+            self.now, self.left = self.taken, self.patience
+        elif self.taken == 1 or got < self.IDLE:
+            self.left -= 1
+            if self.left == 0:
+                self.now = 1 if self.taken == self.n_threads else self.n_threads
 
 
 def share(call: Callable[..., T], *arguments: Any, places: Any, n_threads: int) -> T:

@@ -218,12 +218,17 @@ class _Steps:
         """One pass over the rows; the mean of the batches' objectives."""
         if self.long:
             return self._long_epoch()
-        problem, state = self.problem, self.state
+        problem, state, crew = self.problem, self.state, self.crew
+        several = crew.n_threads > 1
         n, total, start = len(state.order), 0.0, 0
         while start < n and math.isfinite(total):
-            stop = min(n, start + self.batches_per_run * problem.batch_size)
-            n_threads = self.crew.size()
+            trial, batches = crew.on_trial(), self.batches_per_run
+            if trial:
+                batches = max(1, batches // 4)
+            stop = min(n, start + batches * problem.batch_size)
+            n_threads = crew.size()
             began = time.perf_counter()
+            cpu_began = time.process_time() if several else 0.0
             total = share(
                 self.train_run,
                 problem.topology,
@@ -246,8 +251,9 @@ class _Steps:
                 n_threads=n_threads,
             )
             seconds = time.perf_counter() - began
-            self.crew.took(n_threads, seconds / (stop - start))
-            if seconds < _RUN_SECONDS / 2 and stop < n:
+            if several:
+                crew.took(seconds, time.process_time() - cpu_began, stop - start)
+            if seconds < _RUN_SECONDS / 2 and stop < n and not trial:
                 self.batches_per_run *= 2
             elif seconds > _RUN_SECONDS * 2:
                 self.batches_per_run = max(1, self.batches_per_run // 2)

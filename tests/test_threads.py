@@ -179,19 +179,45 @@ def test_available_heeds_the_environment(monkeypatch):
     assert _threads.available() >= 1
 
 
-def test_crew_takes_the_faster_way_and_tries_the_other_now_and_then():
-    crew, taken = Crew(2), []
-    for _ in range(100):
+def choices(crew, seconds, samples, share=1.0):
+    """Sizes that a crew takes for runs of a sample each, by the seconds of a size.
+
+    It gets ``share`` of the processor time that its threads could have.
+    """
+    taken = []
+    for _ in range(samples):
         n = crew.size()
         taken.append(n)
-        crew.took(n, {1: 1.0, 2: 3.0}[n])  # a busy machine: two are slower
-    assert taken[:4].count(2) >= 3
-    settled = taken[10:]
-    assert settled.count(1) > 80 and 1 <= settled.count(2) <= 6
-    for _ in range(40):  # the machine is idle again
-        n = crew.size()
-        crew.took(n, {1: 1.0, 2: 0.5}[n])
-    assert crew.size() == 2
+        crew.took(seconds[n], share * n * seconds[n], 100)
+    return taken
+
+
+def test_a_crew_that_gets_its_cores_stays():
+    assert choices(Crew(3), {3: 0.1}, 300) == [3] * 300
+
+
+def test_a_crew_without_cores_takes_the_faster_way_and_tries_the_other():
+    crew = Crew(2)
+    busy = choices(crew, {1: 0.1, 2: 0.3}, 300, share=0.5)
+    assert busy[:2] == [2, 2] and busy[2:10] == [1] * 8
+    assert 2 <= busy[10:].count(2) <= 8  # ever more seldom
+    # The machine may be idle again.
+    idle = choices(crew, {1: 0.1, 2: 0.06}, 300)
+    assert idle[150:] == [2] * 150
+    # Slow without a core is faster yet than one thread: the trial tells.
+    shared = choices(crew, {1: 0.1, 2: 0.08}, 300, share=0.7)
+    assert shared.count(1) <= 8
+
+
+def test_a_crew_does_not_judge_by_short_runs():
+    crew = Crew(2)
+    for _ in range(1000):
+        assert crew.size() == 2
+        crew.took(Crew.SAMPLE / 2000, 0.0, 1)
+
+
+def test_a_crew_of_one_stays_one():
+    assert choices(Crew(1), {1: 1.0}, 50, share=0.1) == [1] * 50
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")

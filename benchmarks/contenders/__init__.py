@@ -23,6 +23,7 @@ NAMES = (
     "ours_avx2",
     "ours_portable",
     "sklearn_mlp",
+    "sklearn_haswell",
     "torch_eager",
     "torch_compile",
     "jax_jit",

@@ -1,10 +1,11 @@
-"""skbackprop at another level of instructions, in a process of its own.
+"""A contender that is told by its environment what to be, in a process of its own.
 
-The level is chosen once, at import. So a child imports it anew, keeps the data, and
-trains whenever it gets a line: `{"epochs": 3}` is answered by the loss and by the
-seconds on the child's own clock.
+skbackprop chooses its instructions once, at import, and so does OpenBLAS. A child
+imports them anew, keeps the data, and trains whenever it gets a line:
+`{"epochs": 3}` is answered by the loss and by the seconds on the child's own clock.
 """
 
+import importlib
 import json
 import os
 import subprocess
@@ -17,20 +18,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import level
+from machine import blas_cores, level
 from timing import Clocked
 
-from . import Setup, Skipped, Training, ours
+from . import Setup, Skipped, Training
 
 VARIABLE = "SKBACKPROP_SIMD"
+BLAS_VARIABLE = "OPENBLAS_CORETYPE"
 
 
 def prepare_at(wanted: str, X: np.ndarray, y: np.ndarray, setup: Setup) -> Training:
     """Return the training of a child in which skbackprop uses the level `wanted`."""
+    return _prepare("ours", VARIABLE, wanted, "level", X, y, setup)
+
+
+def prepare_on(core: str, X: np.ndarray, y: np.ndarray, setup: Setup) -> Training:
+    """Return scikit-learn's training where OpenBLAS takes the CPU for a `core`."""
+    return _prepare("sklearn_mlp", BLAS_VARIABLE, core, "blas", X, y, setup)
+
+
+def _prepare(
+    contender: str,
+    variable: str,
+    wanted: str,
+    fact: str,
+    X: np.ndarray,
+    y: np.ndarray,
+    setup: Setup,
+) -> Training:
     child = subprocess.Popen(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-m", __name__, contender],
         cwd=Path(__file__).parent.parent,
-        env={**os.environ, VARIABLE: wanted},
+        env={**os.environ, variable: wanted},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -39,10 +58,9 @@ def prepare_at(wanted: str, X: np.ndarray, y: np.ndarray, setup: Setup) -> Train
         data = str(Path(folder, "data.npz"))
         np.savez(data, X=X, y=y)
         answer = _ask(child, {"data": data, "setup": asdict(setup)})
-    if answer["level"] != wanted:
+    if answer[fact] != wanted:
         _end(child)
-        found = answer["level"] or "one level only"
-        raise Skipped(f"asked for the level {wanted}, skbackprop has {found}")
+        raise Skipped(f"asked for {wanted}, but it is {answer[fact] or 'the only one'}")
 
     def train(epochs: int) -> float:
         answer = _ask(child, {"epochs": epochs})
@@ -76,8 +94,9 @@ def _serve() -> None:
     with np.load(first["data"]) as data:
         X, y = data["X"], data["y"]
     hidden = tuple(first["setup"].pop("hidden"))
-    train = ours.prepare(X, y, Setup(hidden=hidden, **first["setup"]))
-    print(json.dumps({"level": level()}), flush=True)
+    contender = importlib.import_module(f"contenders.{sys.argv[1]}")
+    train = contender.prepare(X, y, Setup(hidden=hidden, **first["setup"]))
+    print(json.dumps({"level": level(), "blas": blas_cores()}), flush=True)
     for line in sys.stdin:
         began = time.perf_counter()
         loss = train(json.loads(line)["epochs"])

@@ -11,7 +11,25 @@ from .topology import Topology
 
 _Real = TypeVar("_Real", np.float32, np.float64)
 
-def workspace_size(t: Topology, n: int, sparse: bool = False) -> int: ...
+_Ints = npt.NDArray[np.intc]
+_Places = npt.NDArray[np.intp]
+
+# Of the functions of reals, function["float"] and function["double"] are those of one
+# type: a call by the name alone looks which it is.
+
+def scratch_sizes(
+    t: Topology,
+    n: int,
+    like: npt.NDArray[_Real],
+    places: _Places,
+    sparse: bool = False,
+    backward: bool = True,
+    input_gradient: bool = False,
+) -> tuple[int, int, int]: ...
+def places_shape(t: Topology) -> tuple[int, int]: ...
+def barrier_length() -> int: ...
+def threads_of_its_own() -> bool: ...
+def is_finite(X: npt.NDArray[_Real]) -> bool: ...
 def predict(
     t: Topology,
     theta: npt.NDArray[_Real],
@@ -24,6 +42,7 @@ def predict(
     stop: int,
     out: npt.NDArray[_Real],
     work: npt.NDArray[_Real],
+    places: _Places,
     link: bool,
 ) -> None: ...
 def loss_and_grad(
@@ -43,7 +62,12 @@ def loss_and_grad(
     grad: npt.NDArray[_Real],
     dX: npt.NDArray[_Real],
     work: npt.NDArray[_Real],
-    label_work: npt.NDArray[np.intc],
+    label_work: _Ints,
+    sums: npt.NDArray[np.float64],
+    places: _Places,
+    thread: int = 0,
+    barrier: _Ints | None = None,
+    n_threads: int = 1,
 ) -> float: ...
 def l2_and_grad(
     t: Topology,
@@ -73,7 +97,12 @@ def train_run(
     alpha: float,
     loss: float,
     work: npt.NDArray[_Real],
-    label_work: npt.NDArray[np.intc],
+    label_work: _Ints,
+    sums: npt.NDArray[np.float64],
+    places: _Places,
+    thread: int = 0,
+    barrier: _Ints | None = None,
+    n_threads: int = 1,
 ) -> float: ...
 def affine_layer(
     A: npt.NDArray[_Real],
@@ -92,6 +121,7 @@ def derivative(
     A: npt.NDArray[_Real],
     delta: npt.NDArray[_Real],
 ) -> None: ...
+def elementary(name: str, x: npt.NDArray[_Real], out: npt.NDArray[_Real]) -> None: ...
 def optimizer_step(
     t: Topology,
     opt: Optimizer,
