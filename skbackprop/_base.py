@@ -34,6 +34,7 @@ from ._schedules import Schedule
 from ._table import (
     FEW_ROWS,
     Few,
+    NotFinite,
     Table,
     as_is,
     make_few,
@@ -531,17 +532,20 @@ class BaseBackpropMLP(BaseEstimator):
         self._check_fitted()
         known = self._known()
         if known is not None and self._needs_no_validation(X, known):
-            if len(X) <= FEW_ROWS:
-                topology, theta = known.topology, known.theta
+            topology, theta = known.topology, known.theta
+            if len(X) > FEW_ROWS:
+                with suppress(NotFinite):  # validation tells which, and how
+                    return predict_rows(
+                        topology,
+                        theta,
+                        X,
+                        link=link,
+                        finish=finish,
+                        n_jobs=self.n_jobs,
+                        check=True,
+                    )
+            elif known.few.is_finite(X):
                 return finish(predict_few(topology, theta, known.few, X, link))
-            return predict_rows(
-                known.topology,
-                known.theta,
-                X,
-                link=link,
-                finish=finish,
-                n_jobs=self.n_jobs,
-            )
         X = validate_data(
             self, X, accept_sparse="csr", dtype="numeric", order=None, reset=False
         )
@@ -557,7 +561,7 @@ class BaseBackpropMLP(BaseEstimator):
         )
 
     def _needs_no_validation(self, X: Any, known: Fitted) -> bool:
-        """Whether X is an array that validation would hand on as it is."""
+        """Whether X is an array that validation would hand on as it is, if finite."""
         return (
             type(X) is np.ndarray
             and X.dtype == known.theta.dtype
@@ -566,7 +570,6 @@ class BaseBackpropMLP(BaseEstimator):
             and len(X) > 0
             and X.flags.c_contiguous
             and "feature_names_in_" not in self.__dict__
-            and known.few.is_finite(X)
         )
 
     # Pickling ----------------------------------------------------------------

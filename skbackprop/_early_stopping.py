@@ -10,8 +10,6 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
 
 from ._inputs import Targets, as_column, checked_weights, table_of
 from ._layers import Array
@@ -83,6 +81,8 @@ def draw_split(
     least = 1 if labels is None else len(counts)
     if min(n_test, n - n_test) < least or (labels is not None and counts.min() < 2):
         # Raises, with the words that scikit-learn has for this case.
+        from sklearn.model_selection import train_test_split
+
         train_test_split(np.arange(n), test_size=fraction, stratify=labels)
     kind = np.int32 if n < 2**31 else np.int64
     if labels is None:
@@ -160,6 +160,8 @@ def validator(
     else:
         if split.held_out is not None:
             X_val, y_val = X[rows], y[rows]
+        from sklearn.metrics import check_scoring  # long to load
+
         scorer = check_scoring(estimator, scoring=estimator.scoring)
         kwargs = {"sample_weight": weights}
         if weights is None or not _takes_weights(scorer):

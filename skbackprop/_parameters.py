@@ -12,7 +12,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import get_scorer_names
 
 from ._layers import HIDDEN_ACTIVATIONS
 from ._schedules import SCHEDULES
@@ -114,6 +113,18 @@ def _is_dtype(value: Any) -> bool:
         return False
 
 
+def _is_scorer(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    # Here, because sklearn.metrics is long to load, and seldom needed.
+    from sklearn.metrics import get_scorer_names
+
+    return value == "loss" or value in get_scorer_names()
+
+
+SCORER = Constraint(
+    "'loss', one of the names that sklearn.metrics.get_scorer_names() lists", _is_scorer
+)
 N_JOBS = Constraint(
     "an int other than 0",
     lambda v: isinstance(v, Integral) and not isinstance(v, bool) and v != 0,
@@ -179,7 +190,7 @@ COMMON_RULES: dict[str, tuple[Constraint, ...]] = {
     "weight_decay": (interval(Real, 0, None, "left"),),
     "scoring": (
         NONE,
-        one_of("loss", *get_scorer_names()),
+        SCORER,
         CALLABLE,
     ),
     "dtype": (NONE, DTYPE),

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from . import _parameters as allow
@@ -215,6 +214,8 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
 
     def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
         """R^2, averaged over the outputs."""
+        from sklearn.metrics import r2_score  # long to load
+
         return float(r2_score(truth, outputs, sample_weight=weights))
 
     def predict(self, X: Any) -> Array:

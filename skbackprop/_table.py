@@ -148,6 +148,10 @@ def _pieces(n: int, size: int) -> Iterator[tuple[int, int]]:
 _IN_ORDER = np.empty(0, dtype=np.intp)
 
 
+class NotFinite(Exception):
+    """Raised by a prediction that was to look for infinity and NaN, and found it."""
+
+
 def as_is(outputs: Array) -> Array:
     return outputs
 
@@ -161,10 +165,12 @@ def predict(
     link: bool = True,
     finish: Callable[[Array], Array] = as_is,
     n_jobs: int | None = 1,
+    check: bool = False,
 ) -> Array:
     """A_J of all rows of the table, or of the given ones; Z_J without the link.
 
-    ``finish`` makes of a block of rows what is wanted of it.
+    ``finish`` makes of a block of rows what is wanted of it. ``check`` looks whether
+    X is finite, block by block, while it is in cache anyway.
     """
     n = len(rows) if len(rows) else table.n_rows
     q = topology.sizes[-1]
@@ -180,6 +186,8 @@ def predict(
         )
         block = np.empty((size, q), dtype=theta.dtype)
         for start, stop in some:
+            if check and not engine.is_finite(table.X[start:stop]):
+                raise NotFinite
             engine.predict(
                 topology,
                 theta,
@@ -266,11 +274,20 @@ def predict_rows(
     link: bool = True,
     finish: Callable[[Array], Array] = as_is,
     n_jobs: int | None = 1,
+    check: bool = False,
 ) -> Array:
     """``predict`` of X as the user gave it; a block at a time where it must be cast."""
     if X.dtype == theta.dtype and (sp.issparse(X) or X.flags.c_contiguous):
         table = make_table(X, dtype=theta.dtype)
-        return predict(topology, theta, table, link=link, finish=finish, n_jobs=n_jobs)
+        return predict(
+            topology,
+            theta,
+            table,
+            link=link,
+            finish=finish,
+            n_jobs=n_jobs,
+            check=check,
+        )
     out, n = None, X.shape[0]
     size = block_rows(topology, theta.dtype, sp.issparse(X))
     for start, stop in _pieces(n, size):
