@@ -37,6 +37,7 @@ from ._table import (
     NotFinite,
     Table,
     as_is,
+    block_rows,
     make_few,
     predict_few,
     predict_rows,
@@ -72,6 +73,7 @@ class Fitted(NamedTuple):
     theta: Array
     layers: tuple[Array, ...]
     topology: Topology
+    output: str
     few: Few
 
 
@@ -376,7 +378,10 @@ class BaseBackpropMLP(BaseEstimator):
 
         rows = len(state.order) if self.solver == "lbfgs" else problem.batch_size
         flop = 6.0 * rows * len(state.theta)
-        n_threads = threads_for(self.n_jobs, flop, STEP_FLOP)
+        # Long batches are computed in blocks, by a team for each.
+        block = block_rows(problem.topology, state.theta.dtype, problem.table.sparse)
+        shared = flop * min(1.0, block / rows)
+        n_threads = threads_for(self.n_jobs, shared, STEP_FLOP)
         problem = replace(problem, n_threads=n_threads)
         with blas_threads(self.n_jobs, flop):
             if self.solver == "lbfgs":
@@ -458,7 +463,8 @@ class BaseBackpropMLP(BaseEstimator):
         self.coefs_, self.intercepts_ = parameter_views(topology, theta)
         # Theta belongs to coefs_ and intercepts_ while they are still its views.
         layers = (*self.coefs_, *self.intercepts_)
-        self._theta = Fitted(theta, layers, topology, make_few(topology, theta.dtype))
+        few = make_few(topology, theta.dtype)
+        self._theta = Fitted(theta, layers, topology, self.out_activation_, few)
 
     def _topology(self) -> Topology:
         """The fitted network's shape, from the arrays that are the truth."""
@@ -566,7 +572,8 @@ class BaseBackpropMLP(BaseEstimator):
             type(X) is np.ndarray
             and X.dtype == known.theta.dtype
             and X.ndim == 2
-            and X.shape[1] == known.few.shape[0]
+            and X.shape[1] == known.few.shape[0] == self.n_features_in_
+            and self.out_activation_ == known.output
             and len(X) > 0
             and X.flags.c_contiguous
             and "feature_names_in_" not in self.__dict__

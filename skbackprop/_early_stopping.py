@@ -38,7 +38,7 @@ def split_rows(
 ) -> Split:
     """Rows to train on, and rows or data to validate on; by index, never a copy."""
     X_val, y_val, weight_val = validation
-    rows = np.arange(n)
+    rows = np.arange(n, dtype=np.intp)
     if X_val is not None or y_val is not None or weight_val is not None:
         if not estimator.early_stopping or estimator.solver == "lbfgs":
             raise ValueError(
@@ -133,7 +133,7 @@ def validator(
         targets = estimator._targets(y_val, X.dtype)
         weights = estimator._weights(y_val, weights)
         table = table_of(X_val, targets, weights)
-        rows = np.arange(table.n_rows)
+        rows = np.arange(table.n_rows, dtype=np.intp)
     else:
         weights = table.sample_weight[rows] if len(table.sample_weight) else None
     total = table.weight_sum(rows)

@@ -179,6 +179,7 @@ def predict(
     n_threads = threads_for(n_jobs, flop, PREDICTION_FLOP) if size < n else 1
     pieces = list(_pieces(n, max(size, 1)))
     outputs: list[Array] = []
+    stopped: list[bool] = []
 
     def work(some: list[tuple[int, int]]) -> None:
         scratch = make_scratch(
@@ -186,6 +187,8 @@ def predict(
         )
         block = np.empty((size, q), dtype=theta.dtype)
         for start, stop in some:
+            if stopped:
+                return
             if check and not engine.is_finite(table.X[start:stop]):
                 raise NotFinite
             engine.predict(
@@ -212,7 +215,9 @@ def predict(
         work(pieces)
     else:
         work(pieces[:1])
-        each(work, [pieces[1 + k :: n_threads] for k in range(n_threads)])
+        n_threads = min(n_threads, len(pieces) - 1)
+        parts = [pieces[1 + k :: n_threads] for k in range(n_threads)]
+        each(work, parts, stopped)
     return outputs[0]
 
 

@@ -88,7 +88,7 @@ class Crew:
         self.taken = self.now = n_threads
         self.times: dict[int, float] = {}
         self.seconds, self.cpu_seconds, self.rows = 0.0, 0.0, 0
-        # The first sample is not counted: memory is touched for the first time.
+        # Two bad samples before a trial: in the first one memory is touched.
         self.patience, self.left = self.SOON, 2
 
     def size(self) -> int:
@@ -122,35 +122,56 @@ class Crew:
 
 
 def share(call: Callable[..., T], *arguments: Any, places: Any, n_threads: int) -> T:
-    """``call(*arguments, places)`` of the engine, made by several threads at once."""
+    """``call(*arguments, places)`` of the engine, made by several threads at once.
+
+    The caller's thread is none of them: an interrupt finds it waiting in Python, and
+    never leaves the others at a barrier that it does not come to.
+    """
     if n_threads == 1:
         return call(*arguments, places)
     barrier = np.zeros(engine.barrier_length(), dtype=np.intc)
+    copies = [places.copy() for _ in range(n_threads)]
+    results: dict[int, T] = {}
+    errors: list[BaseException] = []
     ready = threading.Event()
     team: list[threading.Thread] = []
+    size = 0
 
     def work(thread: int) -> None:
         ready.wait()
-        if thread <= len(team):
-            call(*arguments, places.copy(), thread, barrier, len(team) + 1)
+        if thread >= size:
+            return
+        try:
+            results[thread] = call(*arguments, copies[thread], thread, barrier, size)
+        except BaseException as error:
+            errors.append(error)
 
     try:
-        for thread in range(1, n_threads):
-            worker = threading.Thread(target=work, args=(thread,), daemon=True)
-            worker.start()
-            team.append(worker)
-    except RuntimeError:
-        pass  # the system gives no more threads: fewer will do
+        try:
+            for thread in range(n_threads):
+                worker = threading.Thread(target=work, args=(thread,), daemon=True)
+                worker.start()
+                team.append(worker)
+        except RuntimeError:
+            pass  # the system gives no more threads: fewer will do
+        size = len(team)
     finally:
         ready.set()
+        _join(team)
     if not team:
         return call(*arguments, places)
-    # It returns when the last of them is done with the arrays: nobody need be joined.
-    return call(*arguments, places, 0, barrier, len(team) + 1)
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
-def each(work: Callable[[list[Any]], None], parts: list[list[Any]]) -> None:
-    """``work(part)`` for every part, each in a thread of its own; errors are raised."""
+def each(
+    work: Callable[[list[Any]], None], parts: list[list[Any]], stopped: list[bool]
+) -> None:
+    """``work(part)`` for every part, each in a thread of its own; errors are raised.
+
+    After an error ``stopped`` is not empty, for the others to look at.
+    """
     errors: list[BaseException] = []
 
     def guarded(part: list[Any]) -> None:
@@ -158,23 +179,39 @@ def each(work: Callable[[list[Any]], None], parts: list[list[Any]]) -> None:
             work(part)
         except BaseException as error:
             errors.append(error)
+            stopped.append(True)
 
     team: list[threading.Thread] = []
-    for part in parts[1:]:
-        worker = threading.Thread(target=guarded, args=(part,), daemon=True)
-        try:
-            worker.start()
-        except RuntimeError:
-            work(part)
-            continue
-        team.append(worker)
     try:
+        for part in parts[1:]:
+            worker = threading.Thread(target=guarded, args=(part,), daemon=True)
+            try:
+                worker.start()
+            except RuntimeError:
+                work(part)
+                continue
+            team.append(worker)
         work(parts[0])
+    except BaseException:
+        stopped.append(True)
+        raise
     finally:
-        for worker in team:
-            worker.join()
+        _join(team)
     if errors:
         raise errors[0]
+
+
+def _join(team: list[threading.Thread]) -> None:
+    """Wait for all, and only then raise what has interrupted the waiting."""
+    interrupt: BaseException | None = None
+    for worker in team:
+        while worker.is_alive():
+            try:
+                worker.join()
+            except BaseException as error:
+                interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 @cache

@@ -5,7 +5,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 
-from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, _base, _table
+from skbackprop import (
+    BackpropMLPClassifier,
+    BackpropMLPRegressor,
+    Network,
+    _base,
+    _table,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -140,3 +146,32 @@ def test_threads_share_the_rows(monkeypatch):
     one = model.set_params(n_jobs=1).predict(X)
     for n_jobs in 2, 3, None:
         assert_array_equal(model.set_params(n_jobs=n_jobs).predict(X), one)
+
+
+def test_an_assigned_output_is_heeded():
+    model = BackpropMLPRegressor((5,), loss="poisson", max_iter=2, random_state=0)
+    model.fit(X[:100], Y[:100])
+    log = np.log(model.predict(X[:20]))
+    model.out_activation_ = "identity"
+    assert_allclose(model.predict(X[:20]), log)
+
+
+def test_the_number_of_features_is_that_of_fit(model):
+    from copy import deepcopy
+
+    narrow = deepcopy(model)
+    narrow.coefs_[0] = narrow.coefs_[0][:3]
+    narrow = deepcopy(narrow)
+    with pytest.raises(ValueError, match="expecting 9 features"):
+        narrow.predict(X[:2, :3].astype(narrow.coefs_[0].dtype))
+
+
+@pytest.mark.parametrize("n", [8, 9, 100])
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_what_lies_beside_a_matrix_is_not_data(n, outputs):
+    """An infinite input is 1 or -1 behind tanh, for few rows and for many."""
+    line = Network([1, 1, outputs], "tanh", loss="squared_error")
+    line.coefs_ = [[[1.0]], [[2.0] * outputs]]
+    line.intercepts_ = [[0.0], [0.5] * outputs]
+    X = np.full((n, 1), np.inf)
+    assert_array_equal(line.forward(X), np.full((n, outputs), 2.5))

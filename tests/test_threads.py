@@ -1,9 +1,11 @@
 """Threads share a step and change no bit of its result."""
 
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -79,7 +81,7 @@ def test_a_fit_asks_for_the_threads(monkeypatch, always_shared):
 
 
 def test_share_makes_the_call_in_every_thread():
-    """Each with its number and its own places; the caller's result is returned."""
+    """Each with its number and its own places; the first one's result is returned."""
     seen, arrived = [], threading.Barrier(3, timeout=30)
 
     def call(first, places, thread=0, barrier=None, n_threads=1):
@@ -94,7 +96,8 @@ def test_share_makes_the_call_in_every_thread():
         ("x", thread, 3) for thread in range(3)
     }
     assert len({ident for *_, ident in seen}) == 3
-    assert_array_equal(places, 0)  # the caller's own, nobody else's
+    assert threading.get_ident() not in {ident for *_, ident in seen}
+    assert_array_equal(places, -1)
 
 
 def test_fewer_threads_where_the_system_gives_no_more(monkeypatch):
@@ -102,7 +105,7 @@ def test_fewer_threads_where_the_system_gives_no_more(monkeypatch):
 
     class Scarce(threading.Thread):
         def start(self):
-            if len(started) == 1:
+            if len(started) == 2:
                 raise RuntimeError("can't start new thread")
             started.append(self)
             super().start()
@@ -116,6 +119,65 @@ def test_fewer_threads_where_the_system_gives_no_more(monkeypatch):
 
     share(call, places=np.zeros(1), n_threads=8)
     assert teams == [2, 2]
+
+
+def test_share_raises_what_a_thread_raises():
+    def call(places, thread=0, barrier=None, n_threads=1):
+        raise ValueError(f"of {n_threads}")
+
+    with pytest.raises(ValueError, match="of 3"):
+        share(call, places=np.zeros(1), n_threads=3)
+
+
+def test_an_interrupt_while_threads_start_leaves_none_waiting(monkeypatch):
+    started, called = [], []
+
+    class Interrupted(threading.Thread):
+        def start(self):
+            if len(started) == 2:
+                raise KeyboardInterrupt
+            started.append(self)
+            super().start()
+
+    monkeypatch.setattr(_threads.threading, "Thread", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        share(lambda *args: called.append(args), places=np.zeros(1), n_threads=4)
+    assert not called
+    assert not any(thread.is_alive() for thread in started)
+
+
+def test_an_interrupt_while_threads_work_waits_for_them():
+    """The arrays are the caller's again when it gets the exception."""
+    done, begun = [], threading.Event()
+
+    def call(places, thread=0, barrier=None, n_threads=1):
+        if thread == 0:
+            begun.set()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        begun.wait(30)
+        time.sleep(0.1)
+        done.append(thread)
+
+    with pytest.raises(KeyboardInterrupt):
+        share(call, places=np.zeros(1), n_threads=2)
+    assert sorted(done) == [0, 1]
+
+
+def test_one_part_that_fails_stops_the_others():
+    seen, stopped = [], []
+
+    def work(part):
+        for item in part:
+            if stopped:
+                return
+            if item == "bad":
+                raise ValueError("bad")
+            seen.append(item)
+            time.sleep(0.01)
+
+    with pytest.raises(ValueError, match="bad"):
+        _threads.each(work, [list(range(3000)), ["bad"]], stopped)
+    assert len(seen) < 3000
 
 
 @pytest.mark.parametrize("thread", [-1, 2])

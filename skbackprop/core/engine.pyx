@@ -172,6 +172,7 @@ def loss_and_grad(
     cdef Py_ssize_t n = stop - start
     cdef Py_ssize_t first, last
     cdef double value
+    cdef unsigned int before
     cdef Team team = _team(thread, n_threads, barrier)
     _check_table(t, theta, X, indptr, rows, start, stop, n)
     _check_targets(t, X, indptr, Y, labels, sample_weight, rows, start, stop)
@@ -185,6 +186,7 @@ def loss_and_grad(
     _check_scratch(t, n, label_work, sums)
     _arrange(t, n, indptr.shape[0] > 0, True, dX.shape[0] > 0, work, places)
     with nogil:
+        before = flush()
         pack_all(t, theta, team, work, places)
         meet(team)
         there_and_back(
@@ -210,6 +212,7 @@ def loss_and_grad(
                     A_of(places, 0, work), n, t.size[0], first, last, &dX[0]
                 )
         meet(team)
+        restore(before)
     return value
 
 
@@ -521,6 +524,7 @@ def optimizer_step(
         raise ValueError(f"memory must have shape {(slots(opt.kind), t.n_parameters)}")
     cdef double eta
     cdef Py_ssize_t j
+    cdef unsigned int before = flush()
     opt.t += 1
     eta = rate(opt, opt.t)
     for j in range(t.n_layers):
@@ -533,3 +537,5 @@ def optimizer_step(
                 opt, eta, 0, 1, theta, &grad[t.biases_at[j]], memory, t.biases_at[j],
                 t.biases_at[j] + t.size[j + 1],
             )
+
+    restore(before)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 SHAPES = [(rows, vectors) for vectors in (3, 2, 1) for rows in range(8, 0, -1)]
 #: Rows and outputs of a narrow tile: a sum for every lane of a vector.
-NARROW = [(lanes // q, q) for lanes in (16, 8, 4, 2) for q in (1, 2, 4) if q <= lanes]
+NARROW = [(n // q, q) for n in (16, 8, 4, 2) for q in (1, 2, 4) if 2 * q <= n]
 
 HEAD = '''"""Written by make_tiles.py: C = start + A B, a few rows by a few vectors."""
 
-from .simd cimport add_lanes, at, lanes, splat, vec, zero
+from .simd cimport add_lanes, at, first_lanes, lanes, splat, vec, zero
 
 
 '''
@@ -62,19 +62,22 @@ NARROW_TILE = """cdef inline vec narrow_{R}x{Q}(
     {b_parameters},
     Py_ssize_t inner, Py_ssize_t skip_a, Py_ssize_t skip_b, Py_ssize_t K,
 ) noexcept nogil:
-    cdef Py_ssize_t k = 0, stop
+    cdef Py_ssize_t k = 0, stop, whole = K - K % lanes(A)
     cdef vec {b}
     cdef vec[{N}] sums
     cdef vec {zeros}
-    while k < K:
-        stop = k + inner if k + inner < K else K
+    while k < whole:
+        stop = k + inner if k + inner < whole else whole
         while k < stop:
 {body}
             A = at(A, lanes(A))
             B = at(B, lanes(A))
             k += lanes(A)
-        A = at(A, skip_a)
-        B = at(B, skip_b)
+        if k % inner == 0:
+            A = at(A, skip_a)
+            B = at(B, skip_b)
+    if k < K:  # what lies beside A may be infinite, which times 0 is not 0
+{tail}
 {store}
     return add_lanes(&sums[0])
 """
@@ -119,11 +122,14 @@ def tile(rows: int, vectors: int) -> str:
 def narrow_tile(rows: int, q: int) -> str:
     """Return the function of dot products of one shape."""
     body = [f"            b{c} = at(B, b_row{c})[0]" for c in range(q)]
+    tail = [line[4:] for line in body]
     names, store = [], []
     for r in range(rows):
         for c in range(q):
             names.append(f"s{r}x{c}")
             body.append(f"            s{r}x{c} += at(A, {r} * a_row)[0] * b{c}")
+            left = f"first_lanes(at(A, {r} * a_row), K - k, lanes(A))"
+            tail.append(f"        s{r}x{c} += {left} * b{c}")
             store.append(f"    sums[{r * q + c}] = s{r}x{c}")
     return NARROW_TILE.format(
         R=rows,
@@ -133,6 +139,7 @@ def narrow_tile(rows: int, q: int) -> str:
         b=", ".join(f"b{c}" for c in range(q)),
         zeros=", ".join(f"{name} = zero(A)" for name in names),
         body="\n".join(body),
+        tail="\n".join(tail),
         store="\n".join(store),
     )
 

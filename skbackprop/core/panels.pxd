@@ -1,6 +1,6 @@
 """The three products of back-propagation over panels, by register tiles.
 
-A product is summed in blocks of at most DEEPEST: what a tile reads again then stays in
+A product is summed in blocks of some DEEPEST: what a tile reads again then stays in
 cache, and a longer sum would gain nothing. A call is for the rows that its caller keeps
 in cache. Each element of a result is summed in one order, whatever the rows or
 columns that a call is asked for.
@@ -12,7 +12,6 @@ from .matrix cimport stride
 from .simd cimport (
     ROWS,
     WIDTH,
-    add_lanes,
     at,
     element,
     first_lanes,
@@ -137,7 +136,7 @@ cdef inline void panel_gradient(
     bint add,
     vec* dW,
 ) noexcept nogil:
-    """dW = A^T delta, or added to it, rows first to last of the row-major dW.  (B3)"""
+    """Rows first to last of A^T delta, row-major, or added; dW is the first.  (B3)"""
     cdef Py_ssize_t a_panel = stride(n, p), d_panel = stride(n, q), L = lanes(A)
     cdef Py_ssize_t k = 0, k_end, c, i, row, step = depth(n, DEEPEST)
     cdef int rows, vectors
@@ -155,10 +154,11 @@ cdef inline void panel_gradient(
             while i < last:
                 # Rows of dW are columns of A: a tile does not leave their panel.
                 rows = tile_rows(min(last - i, WIDTH - i % WIDTH), vectors)
-                target = at(dW, i * q + c)
+                target = at(dW, (i - first) * q + c)
                 start, row = target, q
                 if c + vectors * L > q:  # rows of dW end inside a vector
-                    copy_rows(target, q, &scratch[0], vectors * L, rows, q - c)
+                    if add:
+                        copy_rows(target, q, &scratch[0], vectors * L, rows, q - c)
                     target, row = &scratch[0], vectors * L
                     start = target
                 tile(
@@ -169,7 +169,7 @@ cdef inline void panel_gradient(
                 )
                 if c + vectors * L > q:
                     copy_rows(
-                        target, row, at(dW, i * q + c), q, rows, q - c
+                        target, row, at(dW, (i - first) * q + c), q, rows, q - c
                     )
                 i += rows
             c += vectors * L
@@ -238,11 +238,10 @@ cdef inline void narrow_product(
     vec* Z,
 ) noexcept nogil:
     """Z = 1 b + A W, row-major, from W^T packed by ``pack_transposed``.  (F1)"""
-    # Rows are padded, so that those of a tile can be read wherever one is; what lies
-    # beside the p columns of A and W^T is zeros.
+    # Rows are padded, so that those of a tile can be read wherever one is.
     cdef Py_ssize_t a_panel = stride(n, p), w_panel = stride(q + 1, p), i, c, r, k
     cdef Py_ssize_t[4] at_c
-    cdef int Q = 1 if q == 1 else 2 if q == 2 or lanes(A) == 2 else 4
+    cdef int Q = 1 if q == 1 else 2 if q == 2 else 4
     cdef int R = <int> lanes(A) // Q
     cdef double bias
     cdef vec sums
@@ -275,7 +274,7 @@ cdef inline void narrow_gradient(
     bint add,
     vec* dW,
 ) noexcept nogil:
-    """dW = A^T delta, or added, computed as delta^T A, rows first to last.  (B3)"""
+    """The same, computed as delta^T A.  (B3)"""
     cdef Py_ssize_t a_panel = stride(n, p), L = lanes(A), c = first, i, r, k, at_r
     cdef int rows, vectors
     cdef double old
@@ -294,7 +293,7 @@ cdef inline void narrow_gradient(
             )
             for k in range(min(vectors * L, last - c)):
                 for r in range(rows):
-                    at_r = (c + k) * q + i + r
+                    at_r = (c + k - first) * q + i + r
                     old = element(dW, at_r) if add else 0
                     put(dW, at_r, old + element(&scratch[0], r * vectors * L + k))
             i += rows

@@ -382,7 +382,8 @@ cdef inline void gradients(
             weight_gradient(
                 A_of(places, j - 1, work), n, p,
                 begin(team, p, GROUP), end(team, p, GROUP),
-                delta_of(places, j, work), t.size[j], True, dW_of(t, grad, j),
+                delta_of(places, j, work), t.size[j], True,
+                dW_of(t, grad, j) + begin(team, p, GROUP) * t.size[j],
             )
         if t.biased[j - 1]:
             bias_gradients(t, j, n, team, True, grad, work, places)
@@ -425,7 +426,7 @@ cdef inline void learn(
     A block's gradient takes the place of the first's in grad, since it is used at
     once: that place stays in cache.
     """
-    cdef Py_ssize_t j, p, q, unit, begun, first, last, at, here, stop, u = 0
+    cdef Py_ssize_t j, p, q, unit, begun, first, last, at, stop_at, here, stop, u = 0
     cdef double eta = rate(opt, steps), keep = kept(opt)
     cdef bint sparse
     for j in range(1, t.n_layers + 1):
@@ -441,19 +442,19 @@ cdef inline void learn(
         first = begun
         while first < stop:
             last = min(first + max(unit, TALL // unit * unit), stop)
-            here = 0
+            here = t.weights_at[j - 1] + (first if sparse else begun) * q
             if not sparse:
-                here = (begun - first) * q
                 weight_gradient(
                     A_of(places, j - 1, work), n, p, first, last,
-                    delta_of(places, j, work), q, False, dW_of(t, grad, j) + here,
+                    delta_of(places, j, work), q, False, &grad[here],
                 )
             while first < last:
                 at = t.weights_at[j - 1] + first * q
+                stop_at = at + min(unit, last - first) * q
                 sums[u + first // unit] = step_of(
-                    opt, eta, c, keep, theta, &grad[at + here], memory, at,
-                    at + min(unit, last - first) * q,
+                    opt, eta, c, keep, theta, &grad[here], memory, at, stop_at
                 )
+                here += stop_at - at
                 pack_layer(t, j, theta, first, min(first + unit, last), work, places)
                 first += unit
         u += (p + unit - 1) // unit

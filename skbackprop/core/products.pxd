@@ -297,14 +297,17 @@ cdef inline void weight_gradient(
     bint add,
     real* dW,
 ) noexcept nogil:
-    """dW = dL/dW_j = A_{j-1}^T delta_j, or added, rows first to last of it.  (B3)"""
+    """Rows first to last of dL/dW_j = A_{j-1}^T delta_j, or added.  (B3)
+
+    dW is where the first of these rows lies.
+    """
     cdef real* tag = NULL
     if first == last:
         return
     if not PANELS:
         gemm(
             c"T", c"N", last - first, q, n, A + first, p, delta, q,
-            <real> (1 if add else 0), dW + first * q,
+            <real> (1 if add else 0), dW,
         )
     elif real is float:
         if narrow(tag, q):

@@ -31,7 +31,7 @@ cdef void swap_all(
     """
     cdef Py_ssize_t i = order.shape[0] - 1, wanted, k, kept
     cdef uint32_t bits, drawn
-    cdef uint32_t[COLLECTED + 1] draws
+    cdef uint32_t[COLLECTED] draws
     while i > 0:
         bits = 1
         while bits < i:

@@ -77,7 +77,7 @@ cdef extern from *:
       #define SKB_PANELS 0
     #endif
     /* Of a tile: 32 registers hold 8 x 3 sums, 16 hold 4 x 3. */
-    #if defined(__AVX512F__)
+    #if defined(__AVX512F__) || defined(__aarch64__)
       #define SKB_ROWS 8
     #else
       #define SKB_ROWS 4
