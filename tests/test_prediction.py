@@ -170,7 +170,9 @@ def test_the_number_of_features_is_that_of_fit(model):
 @pytest.mark.parametrize("outputs", [1, 2, 3])
 def test_what_lies_beside_a_matrix_is_not_data(n, outputs):
     """An infinite input is 1 or -1 behind tanh, for few rows and for many."""
-    line = Network([1, 1, outputs], "tanh", loss="squared_error")
+    line = Network(
+        [1, 1, outputs], "tanh", loss="squared_error", output_activation="identity"
+    )
     line.coefs_ = [[[1.0]], [[2.0] * outputs]]
     line.intercepts_ = [[0.0], [0.5] * outputs]
     X = np.full((n, 1), np.inf)
