@@ -156,8 +156,7 @@ def share(call: Callable[..., T], *arguments: Any, places: Any, n_threads: int) 
             pass  # the system gives no more threads: fewer will do
         size = len(team)
     finally:
-        ready.set()
-        _join(team)
+        _finish(team, ready)
     if not team:
         return call(*arguments, places)
     if errors:
@@ -196,20 +195,23 @@ def each(
         stopped.append(True)
         raise
     finally:
-        _join(team)
+        _finish(team)
     if errors:
         raise errors[0]
 
 
-def _join(team: list[threading.Thread]) -> None:
-    """Wait for all, and only then raise what has interrupted the waiting."""
+def _finish(team: list[threading.Thread], ready: threading.Event | None = None) -> None:
+    """Let all begin, wait for all, and only then raise what has interrupted it."""
     interrupt: BaseException | None = None
-    for worker in team:
-        while worker.is_alive():
-            try:
+    while True:
+        try:
+            if ready is not None:
+                ready.set()
+            for worker in team:
                 worker.join()
-            except BaseException as error:
-                interrupt = error
+            break
+        except BaseException as error:
+            interrupt = error
     if interrupt is not None:
         raise interrupt
 
