@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -121,6 +121,62 @@ class Crew:
                 self.now = 1 if self.taken == self.n_threads else self.n_threads
 
 
+class _Team:
+    """Threads that begin together, and that can be waited for through an interrupt.
+
+    ``Thread.join`` cannot: in Python 3.11 one that was interrupted takes the thread for
+    ended.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.started = 0
+        self.over: list[None] = []
+        self.errors: list[BaseException] = []
+        self._ready = threading.Event()
+        self._all_over = threading.Event()
+
+    def start(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Start a thread, which waits; RuntimeError where the system has no more."""
+        thread = threading.Thread(
+            target=self._run, args=(work, self.started, arguments), daemon=True
+        )
+        thread.start()
+        self.started += 1
+
+    def _run(
+        self, work: Callable[..., None], number: int, arguments: tuple[Any, ...]
+    ) -> None:
+        self._ready.wait()
+        try:
+            if number < self.size:
+                work(*arguments)
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            self.over.append(None)
+            if len(self.over) >= self.started:
+                self._all_over.set()
+
+    def begin(self) -> None:
+        """Let all begin."""
+        self._ready.set()
+
+    def finish(self) -> None:
+        """Let all begin, wait for all, and only then raise what has interrupted it."""
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                self.begin()
+                while len(self.over) < self.started:
+                    self._all_over.wait()
+                break
+            except BaseException as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+
 def share(call: Callable[..., T], *arguments: Any, places: Any, n_threads: int) -> T:
     """``call(*arguments, places)`` of the engine, made by several threads at once.
 
@@ -132,35 +188,23 @@ def share(call: Callable[..., T], *arguments: Any, places: Any, n_threads: int) 
     barrier = np.zeros(engine.barrier_length(), dtype=np.intc)
     copies = [places.copy() for _ in range(n_threads)]
     results: dict[int, T] = {}
-    errors: list[BaseException] = []
-    ready = threading.Event()
-    team: list[threading.Thread] = []
-    size = 0
+    team = _Team()
 
     def work(thread: int) -> None:
-        ready.wait()
-        if thread >= size:
-            return
-        try:
-            results[thread] = call(*arguments, copies[thread], thread, barrier, size)
-        except BaseException as error:
-            errors.append(error)
+        results[thread] = call(*arguments, copies[thread], thread, barrier, team.size)
 
     try:
-        try:
+        # Fewer will do where the system gives no more threads.
+        with suppress(RuntimeError):
             for thread in range(n_threads):
-                worker = threading.Thread(target=work, args=(thread,), daemon=True)
-                worker.start()
-                team.append(worker)
-        except RuntimeError:
-            pass  # the system gives no more threads: fewer will do
-        size = len(team)
+                team.start(work, thread)
+        team.size = team.started
     finally:
-        _finish(team, ready)
-    if not team:
+        team.finish()
+    if team.size == 0:
         return call(*arguments, places)
-    if errors:
-        raise errors[0]
+    if team.errors:
+        raise team.errors[0]
     return results[0]
 
 
@@ -171,49 +215,29 @@ def each(
 
     After an error ``stopped`` is not empty, for the others to look at.
     """
-    errors: list[BaseException] = []
+    team = _Team()
+    team.size = len(parts)
 
     def guarded(part: list[Any]) -> None:
         try:
             work(part)
-        except BaseException as error:
-            errors.append(error)
+        except BaseException:
             stopped.append(True)
+            raise
 
-    team: list[threading.Thread] = []
     try:
-        for part in parts[1:]:
-            worker = threading.Thread(target=guarded, args=(part,), daemon=True)
-            try:
-                worker.start()
-            except RuntimeError:
-                work(part)
-                continue
-            team.append(worker)
-        work(parts[0])
-    except BaseException:
-        stopped.append(True)
-        raise
+        left = list(parts)
+        with suppress(RuntimeError):
+            while len(left) > 1:
+                team.start(guarded, left[-1])
+                left.pop()
+        team.begin()
+        for part in left:
+            guarded(part)
     finally:
-        _finish(team)
-    if errors:
-        raise errors[0]
-
-
-def _finish(team: list[threading.Thread], ready: threading.Event | None = None) -> None:
-    """Let all begin, wait for all, and only then raise what has interrupted it."""
-    interrupt: BaseException | None = None
-    while True:
-        try:
-            if ready is not None:
-                ready.set()
-            for worker in team:
-                worker.join()
-            break
-        except BaseException as error:
-            interrupt = error
-    if interrupt is not None:
-        raise interrupt
+        team.finish()
+    if team.errors:
+        raise team.errors[0]
 
 
 @cache
