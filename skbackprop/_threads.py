@@ -129,7 +129,6 @@ class _Team:
     """
 
     def __init__(self) -> None:
-        self.size = 0
         self.started = 0
         self.over: list[None] = []
         self.errors: list[BaseException] = []
@@ -138,19 +137,14 @@ class _Team:
 
     def start(self, work: Callable[..., None], *arguments: Any) -> None:
         """Start a thread, which waits; RuntimeError where the system has no more."""
-        thread = threading.Thread(
-            target=self._run, args=(work, self.started, arguments), daemon=True
-        )
+        thread = threading.Thread(target=self._run, args=(work, arguments), daemon=True)
         thread.start()
         self.started += 1
 
-    def _run(
-        self, work: Callable[..., None], number: int, arguments: tuple[Any, ...]
-    ) -> None:
+    def _run(self, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         self._ready.wait()
         try:
-            if number < self.size:
-                work(*arguments)
+            work(*arguments)
         except BaseException as error:
             self.errors.append(error)
         finally:
@@ -180,32 +174,40 @@ class _Team:
 def share(call: Callable[..., T], *arguments: Any, places: Any, n_threads: int) -> T:
     """``call(*arguments, places)`` of the engine, made by several threads at once.
 
-    The caller's thread is none of them: an interrupt finds it waiting in Python, and
-    never leaves the others at a barrier that it does not come to.
+    Whatever keeps this one from making its call calls the others' off: they would wait
+    for it for ever.
     """
     if n_threads == 1:
         return call(*arguments, places)
-    barrier = np.zeros(engine.barrier_length(), dtype=np.intc)
+    length, called_off = engine.barrier_shape()
+    barrier = np.zeros(length, dtype=np.intc)
     copies = [places.copy() for _ in range(n_threads)]
-    results: dict[int, T] = {}
     team = _Team()
 
-    def work(thread: int) -> None:
-        results[thread] = call(*arguments, copies[thread], thread, barrier, team.size)
+    def make(thread: int) -> T:
+        try:
+            return call(*arguments, copies[thread], thread, barrier, n_threads)
+        except BaseException:
+            barrier[called_off] = 1
+            raise
 
     try:
-        # Fewer will do where the system gives no more threads.
-        with suppress(RuntimeError):
-            for thread in range(n_threads):
-                team.start(work, thread)
-        team.size = team.started
+        for thread in range(1, n_threads):
+            try:
+                team.start(make, thread)
+            except RuntimeError:  # the system gives no more threads: one will do
+                barrier[called_off] = 1
+                break
+        team.begin()
+        result = make(0) if not barrier[called_off] else None
+    except BaseException:
+        barrier[called_off] = 1
+        raise
     finally:
         team.finish()
-    if team.size == 0:
-        return call(*arguments, places)
     if team.errors:
         raise team.errors[0]
-    return results[0]
+    return call(*arguments, places) if result is None else result
 
 
 def each(
@@ -216,7 +218,6 @@ def each(
     After an error ``stopped`` is not empty, for the others to look at.
     """
     team = _Team()
-    team.size = len(parts)
 
     def guarded(part: list[Any]) -> None:
         try:

@@ -19,6 +19,7 @@ from skbackprop.core import engine
 
 #: The portable level leaves threads to BLAS, which promises no bits.
 OWN = engine.threads_of_its_own()
+own_threads = pytest.mark.skipif(not OWN, reason="its threads are BLAS's")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 RNG = np.random.default_rng(0)
@@ -81,7 +82,7 @@ def test_a_fit_asks_for_the_threads(monkeypatch, always_shared):
 
 
 def test_share_makes_the_call_in_every_thread():
-    """Each with its number and its own places; the first one's result is returned."""
+    """Each with its number and its own places; the caller's result is returned."""
     seen, arrived = [], threading.Barrier(3, timeout=30)
 
     def call(first, places, thread=0, barrier=None, n_threads=1):
@@ -96,71 +97,84 @@ def test_share_makes_the_call_in_every_thread():
         ("x", thread, 3) for thread in range(3)
     }
     assert len({ident for *_, ident in seen}) == 3
-    assert threading.get_ident() not in {ident for *_, ident in seen}
     assert_array_equal(places, -1)
 
 
-def test_fewer_threads_where_the_system_gives_no_more(monkeypatch):
-    started = []
+class Scarce(threading.Thread):
+    """The system has one thread, and then an error."""
 
-    class Scarce(threading.Thread):
-        def start(self):
-            if len(started) == 2:
-                raise RuntimeError("can't start new thread")
-            started.append(self)
-            super().start()
+    error: BaseException
+    started: list[threading.Thread]
 
+    def start(self):
+        if self.started:
+            raise self.error
+        self.started.append(self)
+        super().start()
+
+
+def a_run():
+    """Arguments of a run, its places, and the theta that it changes."""
+    *arguments, places = _run_arguments()
+    return arguments, places, arguments[2]
+
+
+@own_threads
+def test_one_thread_where_the_system_gives_no_more(monkeypatch):
+    expected = a_run()
+    share(engine.train_run, *expected[0], places=expected[1], n_threads=1)
+    monkeypatch.setattr(Scarce, "error", RuntimeError("no more"), raising=False)
+    monkeypatch.setattr(Scarce, "started", [], raising=False)
     monkeypatch.setattr(_threads.threading, "Thread", Scarce)
-    teams, arrived = [], threading.Barrier(2, timeout=30)
-
-    def call(places, thread=0, barrier=None, n_threads=1):
-        teams.append(n_threads)
-        arrived.wait()
-
-    share(call, places=np.zeros(1), n_threads=8)
-    assert teams == [2, 2]
+    found = a_run()
+    share(engine.train_run, *found[0], places=found[1], n_threads=8)
+    assert Scarce.started and found[2].any()
+    assert_array_equal(found[2], expected[2])
 
 
-def test_share_raises_what_a_thread_raises():
-    def call(places, thread=0, barrier=None, n_threads=1):
-        raise ValueError(f"of {n_threads}")
-
-    with pytest.raises(ValueError, match="of 3"):
-        share(call, places=np.zeros(1), n_threads=3)
-
-
-def test_an_interrupt_while_threads_start_leaves_none_waiting(monkeypatch):
-    started, called = [], []
-
-    class Interrupted(threading.Thread):
-        def start(self):
-            if len(started) == 2:
-                raise KeyboardInterrupt
-            started.append(self)
-            super().start()
-
-    monkeypatch.setattr(_threads.threading, "Thread", Interrupted)
+@own_threads
+def test_an_interrupt_before_the_call_calls_it_off(monkeypatch):
+    """Nobody is left waiting at a barrier, and nothing is changed."""
+    monkeypatch.setattr(Scarce, "error", KeyboardInterrupt(), raising=False)
+    monkeypatch.setattr(Scarce, "started", [], raising=False)
+    monkeypatch.setattr(_threads.threading, "Thread", Scarce)
+    arguments, places, theta = a_run()
     with pytest.raises(KeyboardInterrupt):
-        share(lambda *args: called.append(args), places=np.zeros(1), n_threads=4)
-    assert not called
-    assert not any(thread.is_alive() for thread in started)
+        share(engine.train_run, *arguments, places=places, n_threads=4)
+    (thread,) = Scarce.started
+    thread.join(30)
+    assert not thread.is_alive()
+    assert not theta.any()
 
 
 def test_an_interrupt_while_threads_work_waits_for_them():
     """The arrays are the caller's again when it gets the exception."""
-    done, begun = [], threading.Event()
+    done = []
 
     def call(places, thread=0, barrier=None, n_threads=1):
         if thread == 0:
-            begun.set()
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        begun.wait(30)
+            signal.raise_signal(signal.SIGINT)
         time.sleep(0.1)
         done.append(thread)
 
     with pytest.raises(KeyboardInterrupt):
+        share(call, places=np.zeros(1), n_threads=3)
+    assert sorted(done) == [1, 2]
+
+
+def test_an_interrupt_while_waiting_waits_on():
+    done = []
+
+    def call(places, thread=0, barrier=None, n_threads=1):
+        if thread == 1:
+            time.sleep(0.1)  # the caller waits by now
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.1)
+            done.append(thread)
+
+    with pytest.raises(KeyboardInterrupt):
         share(call, places=np.zeros(1), n_threads=2)
-    assert sorted(done) == [0, 1]
+    assert done == [1]
 
 
 def test_one_part_that_fails_stops_the_others():
@@ -199,7 +213,7 @@ def _run_arguments():
 
     topology = Topology((2, 1), [0], [True], 0)
     theta = np.zeros(topology.n_parameters)
-    table = make_table(np.zeros((3, 2)), Y=np.zeros((3, 1)), dtype=np.float64)
+    table = make_table(np.zeros((3, 2)), Y=np.ones((3, 1)), dtype=np.float64)
     scratch = make_scratch(topology, 3, np.float64, sparse=False)
     return (
         topology, Optimizer(Solver.SGD, 0.1), theta, theta.copy(), theta[None].copy(),

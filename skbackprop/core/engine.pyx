@@ -44,7 +44,7 @@ from .real cimport (
 )
 from .simd cimport PANELS
 from .subnormals cimport flush, restore
-from .team cimport BARRIER, Team, begin, end, meet
+from .team cimport BARRIER, LEFT, Team, assemble, begin, end, meet
 from .topology cimport Topology
 
 
@@ -171,7 +171,7 @@ def loss_and_grad(
     """
     cdef Py_ssize_t n = stop - start
     cdef Py_ssize_t first, last
-    cdef double value
+    cdef double value = 0
     cdef unsigned int before
     cdef Team team = _team(thread, n_threads, barrier)
     _check_table(t, theta, X, indptr, rows, start, stop, n)
@@ -187,31 +187,33 @@ def loss_and_grad(
     _arrange(t, n, indptr.shape[0] > 0, True, dX.shape[0] > 0, work, places)
     with nogil:
         before = flush()
-        pack_all(t, theta, team, work, places)
-        meet(team)
-        there_and_back(
-            t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows, start,
-            n, 1 / denominator, grad.shape[0] > 0, team, work, label_work, sums, places,
-        )
-        meet(team)
-        value = sum_all(sums[: n_groups(n)]) / denominator
-        if grad.shape[0] > 0:
-            gradients(
-                t, data, indices, indptr, rows, start, n, team, grad, work, places
-            )
-        if grad.shape[0] > 0 and dX.shape[0] > 0:  # (B5), in the place of A_0
+        if assemble(team):
+            pack_all(t, theta, team, work, places)
             meet(team)
-            first, last = begin(team, n, GROUP), end(team, n, GROUP)
-            if first < last:
-                back(
-                    delta_of(places, 1, work), n, t.size[1], first, last,
-                    W_of(t, theta, 1), transposed_of(places, 1, work), t.size[0],
-                    A_of(places, 0, work),
+            there_and_back(
+                t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows,
+                start, n, 1 / denominator, grad.shape[0] > 0, team, work, label_work,
+                sums, places,
+            )
+            meet(team)
+            value = sum_all(sums[: n_groups(n)]) / denominator
+            if grad.shape[0] > 0:
+                gradients(
+                    t, data, indices, indptr, rows, start, n, team, grad, work, places
                 )
-                to_rows(
-                    A_of(places, 0, work), n, t.size[0], first, last, &dX[0]
-                )
-        meet(team)
+            if grad.shape[0] > 0 and dX.shape[0] > 0:  # (B5), in the place of A_0
+                meet(team)
+                first, last = begin(team, n, GROUP), end(team, n, GROUP)
+                if first < last:
+                    back(
+                        delta_of(places, 1, work), n, t.size[1], first, last,
+                        W_of(t, theta, 1), transposed_of(places, 1, work), t.size[0],
+                        A_of(places, 0, work),
+                    )
+                    to_rows(
+                        A_of(places, 0, work), n, t.size[0], first, last, &dX[0]
+                    )
+            meet(team)
         restore(before)
     return value
 
@@ -277,6 +279,7 @@ def train_run(
     cdef double scale, value
     cdef long long steps = opt.t
     cdef unsigned int before
+    cdef bint assembled
     cdef Team team = _team(thread, n_threads, barrier)
     if batch_size < 1:
         raise ValueError("batch_size must be at least 1")
@@ -292,7 +295,8 @@ def train_run(
     _arrange(t, n, indptr.shape[0] > 0, True, False, work, places)
     with nogil:
         before = flush()
-        while at < stop and isfinite(loss):
+        assembled = assemble(team)
+        while assembled and at < stop and isfinite(loss):
             n = min(n, stop - at)
             if n != arranged:  # at first, and for the last, shorter batch
                 arrange(
@@ -337,9 +341,13 @@ cdef Team _team(int thread, int n_threads, int[::1] barrier) except *:
     return team
 
 
-def barrier_length():
-    """The ints that a barrier needs, zeros at first."""
-    return <int> BARRIER
+def barrier_shape():
+    """The ints that a barrier needs, zeros at first, and which of them calls it off.
+
+    Where that one is not 0, threads that wait for the first meeting return; nothing
+    has been changed yet.
+    """
+    return <int> BARRIER, <int> LEFT
 
 
 def threads_of_its_own():

@@ -18,34 +18,40 @@ cdef extern from *:
     #endif
     /* Spin for some microseconds, then let others run, then sleep: on a machine that
        is busy elsewhere, the thread waited for may not have a core. */
-    static void skbackprop_meet(int* waiting, int* round, int n) {
+    static int skbackprop_meet(int* waiting, int* round, const int* left, int n) {
         int now = __atomic_load_n(round, __ATOMIC_RELAXED), tries = 0;
         struct timespec nap = {0, 50000};
         if (__atomic_add_fetch(waiting, 1, __ATOMIC_ACQ_REL) == n) {
             __atomic_store_n(waiting, 0, __ATOMIC_RELAXED);
             __atomic_add_fetch(round, 1, __ATOMIC_RELEASE);
-            return;
+            return 1;
         }
         while (__atomic_load_n(round, __ATOMIC_ACQUIRE) == now) {
+            if (__atomic_load_n(left, __ATOMIC_ACQUIRE)) return 0;
             tries++;
             if (tries < 2000) SKB_PAUSE();
             else if (tries < 2200) sched_yield();
             else nanosleep(&nap, NULL);
         }
+        return 1;
     }
     #else
-    static void skbackprop_meet(int* waiting, int* round, int n) {
-        (void) waiting; (void) round; (void) n;
+    static int skbackprop_meet(int* waiting, int* round, const int* left, int n) {
+        (void) waiting; (void) round; (void) left; (void) n;
+        return 1;
     }
     #endif
     """
-    void wait_for_all "skbackprop_meet" (
-        int* waiting, int* round, int n
+    bint wait_for_all "skbackprop_meet" (
+        int* waiting, int* round, const int* left, int n
     ) noexcept nogil
 
 cdef enum:
-    # Ints of a barrier: two counters, on cache lines of their own.
-    BARRIER = 64
+    # Ints of a barrier, zeros at first: how many wait, which round it is, and whether
+    # somebody will not come. Each has a cache line of its own.
+    BARRIER = 96
+    ROUND = 32
+    LEFT = 64
 
 
 cdef struct Team:
@@ -54,10 +60,18 @@ cdef struct Team:
     int* barrier
 
 
+cdef inline bint assemble(Team team) noexcept nogil:
+    """The first meeting: false where somebody has said that not all will come."""
+    if team.n_threads == 1:
+        return True
+    return wait_for_all(
+        team.barrier, team.barrier + ROUND, team.barrier + LEFT, team.n_threads
+    )
+
+
 cdef inline void meet(Team team) noexcept nogil:
-    """Wait until every thread of the team is here."""
-    if team.n_threads > 1:
-        wait_for_all(team.barrier, team.barrier + BARRIER // 2, team.n_threads)
+    """Wait until every thread of the team is here; once assembled, all come."""
+    assemble(team)
 
 
 cdef inline Py_ssize_t begin(Team team, Py_ssize_t n, Py_ssize_t unit) noexcept nogil:
