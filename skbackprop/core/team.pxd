@@ -16,8 +16,8 @@ cdef extern from *:
     #else
       #define SKB_PAUSE() ((void) 0)
     #endif
-    /* Spin for some microseconds, then let others run, then sleep: on a machine that
-       is busy elsewhere, the thread waited for may not have a core. */
+    /* Spin for a small part of a millisecond, then let others run, then sleep: on a
+       machine that is busy elsewhere, the thread waited for may not have a core. */
     static int skbackprop_meet(int* waiting, int* round, const int* left, int n) {
         int now = __atomic_load_n(round, __ATOMIC_RELAXED), tries = 0;
         struct timespec nap = {0, 50000};
