@@ -1,7 +1,7 @@
-"""NumPy's shuffle of a RandomState: the same draws, a third of the time.
+"""NumPy's shuffle of a RandomState: the same draws, in less time.
 
-An epoch of short rows spends a fifth of its time there. NumPy lets compiled code draw
-from its generators through a capsule; the structure is that of numpy/random/bitgen.h.
+It is a good part of an epoch of short rows. NumPy lets compiled code draw from its
+generators through a capsule; the structure is that of numpy/random/bitgen.h.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
