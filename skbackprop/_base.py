@@ -30,7 +30,7 @@ from ._layers import (
     make_topology,
     parameter_views,
 )
-from ._schedules import Schedule
+from ._schedules import Plan, Schedule
 from ._table import (
     FEW_ROWS,
     Few,
@@ -56,6 +56,7 @@ from ._training import (
 from ._version import __version__
 from .core.activations import Activation
 from .core.optimizers import Optimizer, Solver, n_slots
+from .core.regimen import Regimen
 from .core.topology import Topology
 
 _FLOATS = (np.float64, np.float32)
@@ -361,6 +362,8 @@ class BaseBackpropMLP(BaseEstimator):
             batch_size=int(min(batch_size, n)),
             shuffle=bool(self.shuffle),
             schedule=schedule,
+            regimen=Regimen(topology.n_groups),
+            plan=Plan(),
             validate=None,
             keeps_state=bool(self.warm_start or incremental),
         )

@@ -114,12 +114,13 @@ def make_scratch(
     sparse: bool,
     backward: bool = True,
     input_gradient: bool = False,
+    dropping: bool = False,
 ) -> Scratch:
     """Room for calls of so many rows, or fewer."""
     places = np.empty(engine.places_shape(topology), dtype=np.intp)
     like = np.empty(0, dtype=dtype)
     reals, labels, sums = engine.scratch_sizes(
-        topology, rows, like, places, sparse, backward, input_gradient
+        topology, rows, like, places, sparse, backward, input_gradient, dropping
     )
     return Scratch(
         np.empty(reals, dtype=dtype),
@@ -247,7 +248,7 @@ FEW_ROWS = 8
 def make_few(topology: Topology, dtype: np.dtype[Any]) -> Few:
     """For arrays of one dtype, so that no call has to find out which."""
     name = kind_of(dtype)
-    table = make_table(np.empty((0, topology.sizes[0])), dtype=dtype)
+    table = make_table(np.empty((0, topology.n_columns)), dtype=dtype)
     scratch = make_scratch(topology, FEW_ROWS, dtype, sparse=False, backward=False)
     return Few(
         engine.predict[name],
@@ -255,7 +256,7 @@ def make_few(topology: Topology, dtype: np.dtype[Any]) -> Few:
         (*table.inputs[1:], _IN_ORDER),
         len(scratch.work),
         scratch.places.shape,
-        (topology.sizes[0], topology.sizes[-1]),
+        (topology.n_columns, topology.sizes[-1]),
     )
 
 

@@ -17,11 +17,12 @@ import numpy as np
 import scipy.optimize
 
 from ._layers import Array
-from ._schedules import Schedule
+from ._schedules import Plan, Schedule
 from ._table import Table, block_rows, kind_of, make_scratch, value_and_gradient
 from ._threads import Crew, share
 from .core import engine
 from .core.optimizers import Optimizer
+from .core.regimen import Regimen
 from .core.shuffle import shuffle
 from .core.topology import Topology
 
@@ -45,12 +46,24 @@ class Problem:
     batch_size: int
     shuffle: bool
     schedule: Schedule
+    regimen: Regimen
+    plan: Plan
     #: The validation score of parameters theta; None without early stopping.
     validate: Callable[[Array], float] | None
     #: Whether moments outlive the fit, and so must belong to the epoch kept.
     keeps_state: bool
     #: Threads that share a step.
     n_threads: int = 1
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a step is gradient and step alone, which long batches need."""
+        return (
+            self.plan.constant
+            and self.regimen.dropout == 0
+            and self.regimen.max_norm == 0
+            and self.topology.embeddings is None
+        )
 
 
 @dataclass
@@ -150,6 +163,7 @@ def train(
         for _ in range(problem.max_iter):
             if problem.shuffle:
                 shuffle(state.random_state, state.order)
+            steps.prepare(history.n_iter)
             loss = steps.epoch()
             # A moment that overflowed would hold its parameter for ever.
             if not (math.isfinite(loss) and steps.is_finite()):
@@ -198,16 +212,23 @@ class _Steps:
         sparse = problem.table.sparse
         self.block = block_rows(topology, dtype, sparse)
         # By size, not by time: blocks round in another order than the whole.
-        self.long = problem.batch_size > 4 * self.block
+        self.long = problem.batch_size > 4 * self.block and problem.is_plain
         rows = self.block if self.long else problem.batch_size
         self.grad = np.empty_like(state.theta)
-        self.scratch = make_scratch(topology, rows, dtype, sparse=sparse)
+        self.scratch = make_scratch(
+            topology, rows, dtype, sparse=sparse, dropping=problem.regimen.dropout > 0
+        )
         self.batches_per_run = 1
         self.crew = Crew(problem.n_threads)
         # The functions of this dtype: to find out which takes as long as a short step.
         name = kind_of(dtype)
         self.train_run = engine.train_run[name]
         self._is_finite = engine.is_finite[name]
+
+    def prepare(self, epoch: int) -> None:
+        """Plan the steps of the epoch, counted from 0."""
+        n_steps = -(-len(self.state.order) // self.problem.batch_size)
+        self.problem.regimen.plan = self.problem.plan.of_epoch(epoch, n_steps)
 
     def is_finite(self) -> bool:
         """Whether parameters and moments are numbers."""
@@ -233,6 +254,7 @@ class _Steps:
                 self.train_run,
                 problem.topology,
                 state.optimizer,
+                problem.regimen,
                 state.theta,
                 self.grad,
                 state.memory,

@@ -5,6 +5,7 @@ kernels are held equal to these functions, and these to central differences.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -351,3 +352,85 @@ def central_difference(f: Callable[[Array], float], x: Array, h: float = 1e-6) -
         step[k] = h
         gradient[k] = (f(x + step) - f(x - step)) / (2 * h)
     return gradient
+
+
+def embed(
+    X: Array,
+    edges: Sequence[Sequence[float]],
+    V: Sequence[Array],
+    b: Array,
+    u: Array,
+    m: Array,
+    n_plain: int,
+    tables: Sequence[Array],
+) -> Array:
+    """A_0 of positions, plain columns and codes.  (E1) (E2)"""
+    parts, n = [], len(edges)
+    for f, t in enumerate(edges):
+        p, B = X[:, f, None], len(t) - 1
+        present = np.clip(np.nan_to_num(p), 0, B)
+        x = np.interp(present, np.arange(B + 1), t)
+        steps = np.clip(present - np.arange(B), 0, 1)
+        parts.append(np.where(np.isnan(p), m[f], b[f] + x * u[f] + steps @ V[f]))
+    parts.append(X[:, n : n + n_plain])
+    for c, table in enumerate(tables):
+        k = X[:, n + n_plain + c]
+        known = (k >= 0) & (k < len(table))
+        parts.append(table[np.where(known, k, 0).astype(int)])
+    return np.hstack(parts)
+
+
+def drop(A: Array, kept: Array, p: float) -> Array:
+    """What dropout leaves of A_j, and of delta_j on the way back.  (D1) (D2)"""
+    return A * kept / (1 - p)
+
+
+def mixed_key(x: int) -> int:
+    """The finalizer of SplitMix64."""
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) % 2**64
+    return x ^ (x >> 31)
+
+
+def mixed(x: int) -> int:
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) % 2**32
+    x = ((x ^ (x >> 15)) * 0x846CA68B) % 2**32
+    return x ^ (x >> 16)
+
+
+def kept_units(p: float, seed: int, step: int, layer: int, shape: Any) -> Array:
+    """m_j: which units of which rows are kept in a step."""
+    n, q = shape
+    of_step = mixed_key(mixed_key(seed) ^ step)
+    kept = np.empty(shape)
+    for row in range(n):
+        key = mixed_key(of_step ^ (row << 20) ^ layer)
+        for unit in range(q):
+            bits = mixed(mixed(unit ^ (key % 2**32)) ^ (key >> 32))
+            kept[row, unit] = (bits >> 1) >= int(p * 2**31)
+    return kept
+
+
+def progress(n_steps: int) -> Array:
+    """u of every step.  (S0)"""
+    return (np.arange(n_steps) + 0.5) / n_steps
+
+
+def clip_to(g: Array, max_norm: float) -> Array:
+    """A gradient that is no longer than max_norm.  (C1)"""
+    return g * min(1.0, max_norm / np.linalg.norm(g))
+
+
+def spread_over_edges(g: Array, p: Array, edges: Any) -> tuple[Array, ...]:
+    """dL/dV, dL/db, dL/du and dL/dm from dL/da of every row.  (E3)"""
+    B, here = len(edges) - 1, ~np.isnan(p)
+    p, of_present = np.clip(p[here], 0, B), g[here]
+    encoded = np.clip(p[:, None] - np.arange(B), 0, 1)
+    x = np.interp(p, np.arange(B + 1), edges)
+    dV, db, du = encoded.T @ of_present, of_present.sum(axis=0), x @ of_present
+    return dV, db, du, g[~here].sum(axis=0)
+
+
+def gather_codes(g: Array, codes: Array, n_rows: int) -> Array:
+    """dL/dT from dL/da of every row.  (E4)"""
+    return np.stack([g[codes == k].sum(axis=0) for k in range(n_rows)])

@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
         # Enumerations and the numbers of state, but never the engine.
         "core.activations",
         "core.optimizers",
+        "core.regimen",
         "core.topology",
     },
     "_early_stopping": {"_inputs", "_training", "_table", "_layers"},
@@ -56,10 +57,11 @@ ALLOWED: dict[str, set[str]] = {
         "_layers",
         "core.engine",
         "core.optimizers",
+        "core.regimen",
         "core.shuffle",
         "core.topology",
     },
-    "_schedules": set(),
+    "_schedules": {"_layers"},
     # network
     "_network": {
         "_table",
@@ -101,6 +103,8 @@ CORE_ALLOWED: dict[str, dict[str, set[str] | None]] = {
         "losses": {"Loss"},
         "activations": None,
         "products": None,
+        "dropout": {"Mask", "mask_of"},
+        "regimen": None,
         "gather": {"row_at"},
         "matrix": {"GROUP"},
         "team": None,
@@ -117,6 +121,9 @@ CORE_ALLOWED: dict[str, dict[str, set[str] | None]] = {
         "losses": None,
         "activations": None,
         "products": None,
+        "embeddings": None,
+        "dropout": None,
+        "regimen": {"Regimen"},
         "gather": None,
         "matrix": None,
         "team": None,
@@ -126,6 +133,7 @@ CORE_ALLOWED: dict[str, dict[str, set[str] | None]] = {
     },
     "places": {
         "topology": {"Topology"},
+        "embeddings": {"curve_elements"},
         "activations": {"needs_z"},
         "products": {"narrow", "packed_elements"},
         "matrix": {"elements"},
@@ -136,12 +144,21 @@ CORE_ALLOWED: dict[str, dict[str, set[str] | None]] = {
     "topology": {
         "losses": {"canonical_output", "Loss"},
         "activations": {"Activation"},
+        "embeddings": {"Embeddings", "N_GROUPS"},
+        "numpy": None,
+    },
+    "regimen": {"real": {"uint64_t"}, "numpy": None},
+    "embeddings": {
+        "gather": {"row_at"},
+        "real": None,
+        "libc.string": None,
         "numpy": None,
     },
     # The mathematics: strangers to each other, but a loss names its output.
     "optimizers": {"real": None, "libc.math": None},
     "losses": {"activations": {"Activation"}, "real": None, "libc.math": None},
     "activations": {"real": None},
+    "dropout": {"real": None},
     # The arithmetic: products over BLAS or over panels, which are made of tiles.
     "products": {
         "blas": None,

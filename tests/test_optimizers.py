@@ -17,6 +17,7 @@ from skbackprop.core import engine
 from skbackprop.core.activations import Activation
 from skbackprop.core.losses import Loss
 from skbackprop.core.optimizers import Optimizer, Solver, n_slots
+from skbackprop.core.regimen import Regimen
 from skbackprop.core.topology import Topology
 
 Array = NDArray[np.floating]
@@ -219,6 +220,7 @@ class Problem:
                 engine.train_run(
                     self.topology,
                     opt,
+                    Regimen(self.topology.n_groups),
                     theta,
                     grad,
                     memory,
@@ -314,6 +316,7 @@ def test_a_run_in_two_parts_is_the_run() -> None:
             loss = engine.train_run(
                 problem.topology,
                 opt,
+                Regimen(problem.topology.n_groups),
                 theta,
                 np.empty_like(theta),
                 memory,
@@ -364,7 +367,7 @@ DOORS = {
     "loss_and_grad": "t theta X data indices indptr Y labels sample_weight rows "
     "start stop denominator grad dX work label_work sums places",
     "l2_and_grad": "t theta alpha denominator grad",
-    "train_run": "t opt theta grad memory X data indices indptr Y labels "
+    "train_run": "t opt regimen theta grad memory X data indices indptr Y labels "
     "sample_weight rows start stop batch_size mean_weight alpha loss work "
     "label_work sums places",
     "optimizer_step": "t opt theta grad memory",
@@ -388,6 +391,7 @@ class Arguments:
         self.values: dict[str, Any] = {
             "t": t,
             "opt": Optimizer(Solver.ADAM, 0.1),
+            "regimen": Regimen(t.n_groups),
             "theta": rng.normal(size=t.n_parameters),
             "grad": np.zeros(t.n_parameters),
             "memory": np.zeros((2, t.n_parameters)),
@@ -709,6 +713,7 @@ def test_moments_do_not_decay_into_subnormals(dtype):
     engine.train_run(
         topology,
         Optimizer(Solver.ADAM, 1e-3, beta_1=0.9, beta_2=0.9),
+        Regimen(topology.n_groups),
         theta,
         np.empty_like(theta),
         memory,

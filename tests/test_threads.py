@@ -116,7 +116,7 @@ class Scarce(threading.Thread):
 def a_run():
     """Arguments of a run, its places, and the theta that it changes."""
     *arguments, places = _run_arguments()
-    return arguments, places, arguments[2]
+    return arguments, places, arguments[3]
 
 
 def test_one_thread_where_the_system_gives_no_more(monkeypatch):
@@ -211,6 +211,7 @@ def test_a_team_needs_a_barrier():
 def _run_arguments():
     from skbackprop._table import make_scratch, make_table
     from skbackprop.core.optimizers import Optimizer, Solver
+    from skbackprop.core.regimen import Regimen
     from skbackprop.core.topology import Topology
 
     topology = Topology((2, 1), [0], [True], 0)
@@ -218,7 +219,8 @@ def _run_arguments():
     table = make_table(np.zeros((3, 2)), Y=np.ones((3, 1)), dtype=np.float64)
     scratch = make_scratch(topology, 3, np.float64, sparse=False)
     return (
-        topology, Optimizer(Solver.SGD, 0.1), theta, theta.copy(), theta[None].copy(),
+        topology, Optimizer(Solver.SGD, 0.1), Regimen(topology.n_groups),
+        theta, theta.copy(), theta[None].copy(),
         *table, np.arange(3), 0, 3, 3, 1.0, 0.0, 0.0,
         scratch.work, scratch.label_work, scratch.sums, scratch.places,
     )  # fmt: skip

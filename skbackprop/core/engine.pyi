@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .optimizers import Optimizer
+from .regimen import Regimen
 from .topology import Topology
 
 _Real = TypeVar("_Real", np.float32, np.float64)
@@ -25,6 +26,7 @@ def scratch_sizes(
     sparse: bool = False,
     backward: bool = True,
     input_gradient: bool = False,
+    dropping: bool = False,
 ) -> tuple[int, int, int]: ...
 def places_shape(t: Topology) -> tuple[int, int]: ...
 def barrier_shape() -> tuple[int, int]: ...
@@ -79,6 +81,7 @@ def l2_and_grad(
 def train_run(
     t: Topology,
     opt: Optimizer,
+    regimen: Regimen,
     theta: npt.NDArray[_Real],
     grad: npt.NDArray[_Real],
     memory: npt.NDArray[_Real],

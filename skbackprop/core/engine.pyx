@@ -5,14 +5,16 @@ equations are in passes.pxd, and where their matrices lie in places.pxd.
 """
 
 from libc.limits cimport INT_MAX
-from libc.math cimport isfinite
+from libc.math cimport isfinite, sqrt
 
 from .activations cimport Activation, activate, softmax, times_derivative
+from .dropout cimport Mask, mask_of
 from .gather cimport row_at
 from .losses cimport Loss
 from .matrix cimport GROUP
-from .optimizers cimport Optimizer, kept, rate, slots
+from .optimizers cimport Optimizer, decay, rate, slots
 from .passes cimport (
+    Pace,
     block_rows,
     forward,
     gradients,
@@ -42,6 +44,7 @@ from .real cimport (
     logistic,
     real,
 )
+from .regimen cimport DECAY_, DROPOUT_, RATE_, Regimen
 from .simd cimport PANELS
 from .subnormals cimport flush, restore
 from .team cimport BARRIER, LEFT, Team, assemble, begin, end, meet
@@ -56,6 +59,7 @@ def scratch_sizes(
     bint sparse=False,
     bint backward=True,
     bint input_gradient=False,
+    bint dropping=False,
 ):
     """Lengths of work, label_work and sums of calls for n rows; fills ``places``.
 
@@ -64,7 +68,7 @@ def scratch_sizes(
     _check_places(t, places)
     # Up to 15 reals are skipped for the sake of alignment.
     cdef Py_ssize_t size = arrange(
-        t, <real*> NULL, n, sparse, backward, input_gradient, 16, places
+        t, <real*> NULL, n, sparse, backward, input_gradient, dropping, 16, places
     )
     return size, n, n_units(t) + n_groups(n)
 
@@ -93,6 +97,7 @@ def predict(
     cdef Py_ssize_t n = stop - start, J = t.n_layers, q = t.size[J]
     cdef Py_ssize_t first = 0, last
     cdef Team alone = Team(0, 1, NULL)
+    cdef Mask none = mask_of(0, 0, 0)
     cdef real* Z_J
     _check_table(t, theta, X, indptr, rows, start, stop, n)
     _check_places(t, places)
@@ -100,14 +105,14 @@ def predict(
         raise ValueError(f"out must have {n * q} elements")
     if n == 0:
         return
-    _arrange(t, n, indptr.shape[0] > 0, False, False, work, places)
+    _arrange(t, n, indptr.shape[0] > 0, False, False, False, work, places)
     with nogil:
         pack_all(t, theta, alone, work, places)
         while first < n:
             last = min(first + block_rows(t), n)
             forward(
-                t, theta, X, data, indices, indptr, rows, start, n, first, last, work,
-                places,
+                t, theta, X, data, indices, indptr, rows, start, n, first, last, none,
+                work, places,
             )
             first = last
         Z_J = Z_of(places, J, work)
@@ -173,10 +178,13 @@ def loss_and_grad(
     cdef Py_ssize_t first, last
     cdef double value = 0
     cdef unsigned int before
+    cdef Mask none = mask_of(0, 0, 0)
     cdef Team team = _team(thread, n_threads, barrier)
     _check_table(t, theta, X, indptr, rows, start, stop, n)
     _check_targets(t, X, indptr, Y, labels, sample_weight, rows, start, stop)
     _check_places(t, places)
+    if dX.shape[0] > 0 and t.embeddings is not None:
+        raise ValueError("dX must be empty: embeddings have no gradient by X")
     if grad.shape[0] not in (0, t.n_parameters):
         raise ValueError(f"grad must have length {t.n_parameters}")
     if dX.shape[0] not in (0, n * t.size[0]):
@@ -184,7 +192,9 @@ def loss_and_grad(
     if n == 0:
         return 0.0
     _check_scratch(t, n, label_work, sums)
-    _arrange(t, n, indptr.shape[0] > 0, True, dX.shape[0] > 0, work, places)
+    _arrange(
+        t, n, indptr.shape[0] > 0, True, dX.shape[0] > 0, False, work, places
+    )
     with nogil:
         before = flush()
         if assemble(team):
@@ -192,14 +202,15 @@ def loss_and_grad(
             meet(team)
             there_and_back(
                 t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows,
-                start, n, 1 / denominator, grad.shape[0] > 0, team, work, label_work,
+                start, n, 1 / denominator, grad.shape[0] > 0, none, team, work, label_work,
                 sums, places,
             )
             meet(team)
             value = sum_all(sums[: n_groups(n)]) / denominator
             if grad.shape[0] > 0:
                 gradients(
-                    t, data, indices, indptr, rows, start, n, team, grad, work, places
+                    t, X, data, indices, indptr, rows, start, n, team, True, grad, work,
+                    places,
                 )
             if grad.shape[0] > 0 and dX.shape[0] > 0:  # (B5), in the place of A_0
                 meet(team)
@@ -244,6 +255,7 @@ def l2_and_grad(
 def train_run(
     Topology t,
     Optimizer opt,
+    Regimen regimen,
     real[::1] theta,
     real[::1] grad,
     real[:, ::1] memory,
@@ -274,12 +286,15 @@ def train_run(
     A batch of n rows has the objective [sum_i w_i l_i + alpha/2 sum_j ||W_j||^2]
     / (n mean_weight). The first value that is not finite ends the run. Each of
     n_threads threads makes the same call with its number and its own ``places``.
+    The regimen's plan is that of an epoch which begins at row 0.
     """
     cdef Py_ssize_t at = start, n, arranged = 0, U = n_units(t)
     cdef double scale, value
     cdef long long steps = opt.t
     cdef unsigned int before
     cdef bint assembled
+    cdef Mask mask
+    cdef Pace pace
     cdef Team team = _team(thread, n_threads, barrier)
     if batch_size < 1:
         raise ValueError("batch_size must be at least 1")
@@ -292,7 +307,15 @@ def train_run(
         raise ValueError(f"grad must have length {t.n_parameters}")
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:
         raise ValueError(f"memory must have shape {(slots(opt.kind), t.n_parameters)}")
-    _arrange(t, n, indptr.shape[0] > 0, True, False, work, places)
+    if regimen is None or regimen.rate_factor.shape[0] != t.n_groups:
+        raise ValueError(f"regimen must be for {t.n_groups} groups of parameters")
+    if 0 < regimen.planned.shape[0] < (stop + batch_size - 1) // batch_size:
+        raise ValueError(
+            f"plan must have {(stop + batch_size - 1) // batch_size} rows"
+        )
+    _arrange(
+        t, n, indptr.shape[0] > 0, True, False, regimen.dropout > 0, work, places
+    )
     with nogil:
         before = flush()
         assembled = assemble(team)
@@ -301,23 +324,40 @@ def train_run(
             if n != arranged:  # at first, and for the last, shorter batch
                 arrange(
                     t, &work[0], n, indptr.shape[0] > 0, True, False,
-                    first_place(work), places,
+                    regimen.dropout > 0, first_place(work), places,
                 )
                 pack_all(t, theta, team, work, places)
                 meet(team)
                 arranged = n
             scale = 1 / (n * mean_weight)
+            steps += 1
+            mask = mask_of(
+                regimen.dropout * planned(regimen, at // batch_size, DROPOUT_),
+                regimen.seed, steps,
+            )
+            pace = pace_of(
+                opt, steps, planned(regimen, at // batch_size, RATE_),
+                planned(regimen, at // batch_size, DECAY_),
+            )
             there_and_back(
                 t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows, at,
-                n, scale, True, team, work, label_work, sums[U:], places,
+                n, scale, True, mask, team, work, label_work, sums[U:], places,
             )
             meet(team)
             # Each sum is read before the meeting after which it is written again.
             value = sum_all(sums[U : U + n_groups(n)])
-            steps += 1
+            if regimen.max_norm > 0:
+                gradients(
+                    t, X, data, indices, indptr, rows, at, n, team, False, grad, work,
+                    places,
+                )
+                meet(team)
+                # Each thread computes all of it: less than to wait for the others.
+                pace.cut = cut_to(regimen.max_norm, grad)
+                meet(team)
             learn(
-                t, opt, steps, alpha * scale, theta, memory, data, indices, indptr,
-                rows, at, n, team, grad, work, sums[:U], places,
+                t, opt, regimen, pace, alpha * scale, theta, memory, X, data, indices,
+                indptr, rows, at, n, team, grad, work, sums[:U], places,
             )
             meet(team)
             loss += scale * (value + alpha * sum_all(sums[:U])) * n
@@ -326,6 +366,29 @@ def train_run(
         if thread == 0:
             opt.t = steps
     return loss
+
+
+cdef inline double planned(
+    Regimen regimen, Py_ssize_t step, Py_ssize_t column
+) noexcept nogil:
+    """What the plan multiplies by in a step of the epoch.  (S0)"""
+    return regimen.planned[step, column] if regimen.planned.shape[0] > 0 else 1
+
+
+cdef inline Pace pace_of(
+    Optimizer opt, long long steps, double rate_factor, double decay_factor
+) noexcept nogil:
+    cdef Pace pace
+    pace.rate = rate(opt, steps) * rate_factor
+    pace.decay = decay(opt) * rate_factor * decay_factor
+    pace.cut = 1
+    return pace
+
+
+cdef inline double cut_to(double max_norm, const real[::1] grad) noexcept nogil:
+    """min(1, max_norm / ||grad||).  (C1)"""
+    cdef double norm = sqrt(2 * half_square(&grad[0], grad.shape[0]))
+    return max_norm / norm if norm > max_norm else 1
 
 
 cdef Team _team(int thread, int n_threads, int[::1] barrier) except *:
@@ -377,13 +440,14 @@ cdef int _arrange(
     bint sparse,
     bint backward,
     bint input_gradient,
+    bint dropping,
     real[::1] work,
     Py_ssize_t[:, ::1] places,
 ) except -1:
     """Fill places, and refuse a workspace that is too small."""
     cdef Py_ssize_t at = first_place(work) if work.shape[0] > 0 else 0
     cdef Py_ssize_t least = arrange(
-        t, <real*> NULL, n, sparse, backward, input_gradient, at, places
+        t, <real*> NULL, n, sparse, backward, input_gradient, dropping, at, places
     )
     if work.shape[0] < least:
         raise ValueError(f"work must have at least {least} elements")
@@ -405,8 +469,10 @@ cdef int _check_table(
     cdef Py_ssize_t total = rows.shape[0] if rows.shape[0] > 0 else given
     if theta.shape[0] != t.n_parameters:
         raise ValueError(f"theta must have length {t.n_parameters}")
-    if indptr.shape[0] == 0 and X.shape[1] != t.size[0]:
-        raise ValueError(f"X must have {t.size[0]} columns")
+    if indptr.shape[0] == 0 and X.shape[1] != t.n_columns:
+        raise ValueError(f"X must have {t.n_columns} columns")
+    if indptr.shape[0] > 0 and t.embeddings is not None:
+        raise ValueError("X must be dense where there are embeddings")
     if not 0 <= start <= stop <= total:
         raise ValueError(f"rows from {start} to {stop} are not within {total} rows")
     for j in range(start, stop if rows.shape[0] > 0 else start):
@@ -522,7 +588,7 @@ def optimizer_step(
     Topology t,
     Optimizer opt,
     real[::1] theta,
-    const real[::1] grad,
+    real[::1] grad,
     real[:, ::1] memory,
 ):
     """One step of the optimiser.  (O1) to (O5)"""
@@ -530,6 +596,8 @@ def optimizer_step(
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:
         raise ValueError(f"memory must have shape {(slots(opt.kind), t.n_parameters)}")
+    if t.embeddings is not None:
+        raise ValueError("embeddings are for train_run")
     cdef double eta
     cdef Py_ssize_t j
     cdef unsigned int before = flush()
@@ -537,13 +605,13 @@ def optimizer_step(
     eta = rate(opt, opt.t)
     for j in range(t.n_layers):
         step_of(
-            opt, eta, 0, kept(opt), theta, &grad[t.weights_at[j]], memory,
+            opt, eta, 1, 0, 1 - decay(opt), theta, &grad[t.weights_at[j]], memory,
             t.weights_at[j], t.biases_at[j],
         )
         if t.biased[j]:
             step_of(
-                opt, eta, 0, 1, theta, &grad[t.biases_at[j]], memory, t.biases_at[j],
-                t.biases_at[j] + t.size[j + 1],
+                opt, eta, 1, 0, 1, theta, &grad[t.biases_at[j]], memory,
+                t.biases_at[j], t.biases_at[j] + t.size[j + 1],
             )
 
     restore(before)

@@ -42,6 +42,23 @@ cdef inline void gather_inputs(
         )
 
 
+cdef inline void gather_embedded(
+    const real* rows, Py_ssize_t n, Py_ssize_t p, Py_ssize_t first, Py_ssize_t last,
+    real* A,
+) noexcept nogil:
+    """A_0 = rows first to last of a row-major matrix, in the layout."""
+    if not PANELS:
+        memcpy(A + first * p, rows + first * p, (last - first) * p * sizeof(real))
+    elif real is float:
+        rows_to_panels(
+            <const floats*> rows, NULL, n, n, p, first, last, <floats*> A
+        )
+    else:
+        rows_to_panels(
+            <const doubles*> rows, NULL, n, n, p, first, last, <doubles*> A
+        )
+
+
 cdef inline void gather_rows(
     const real[:, ::1] X,
     const Py_ssize_t[::1] rows,

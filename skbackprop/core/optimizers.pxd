@@ -41,11 +41,9 @@ cdef inline double gone(double beta, long long t) noexcept nogil:
     return 1 - pow(beta, <double> t)
 
 
-cdef inline double kept(Optimizer opt) noexcept nogil:
-    """1 - eta lambda, what decay leaves of a weight.  (O5)"""
-    if opt.kind == Solver.ADAMW:
-        return 1 - opt.learning_rate * opt.weight_decay
-    return 1
+cdef inline double decay(Optimizer opt) noexcept nogil:
+    """eta lambda, what decay takes of a weight.  (O5)"""
+    return opt.learning_rate * opt.weight_decay if opt.kind == Solver.ADAMW else 0
 
 
 cdef inline void step(

@@ -9,12 +9,32 @@ then units of every layer: no sum is split between two of them.
 
 from libc.limits cimport INT_MAX
 
-from .activations cimport activate, times_derivative
-from .gather cimport gather_inputs, gather_labels, gather_rows, gather_weights
+from .activations cimport activate, needs_z, times_derivative
+from .dropout cimport Mask, drop
+from .embeddings cimport (
+    CURVE,
+    MISSING,
+    TABLE,
+    code_gradient,
+    curve_at,
+    draw_curves,
+    embed,
+    number_gradient,
+)
+from .gather cimport (
+    gather_embedded,
+    gather_inputs,
+    gather_labels,
+    gather_rows,
+    gather_weights,
+)
 from .losses cimport Loss, label_loss, weighted_loss
 from .matrix cimport GROUP, panels, stride, width
-from .optimizers cimport Optimizer, kept, rate, step
+from .optimizers cimport Optimizer, step
 from .places cimport (
+    CURVES_,
+    EDGES_,
+    EMBEDDED_,
     ROWS_,
     W_,
     Y_,
@@ -43,6 +63,7 @@ from .products cimport (
     weight_gradient,
 )
 from .real cimport real
+from .regimen cimport Regimen
 from .simd cimport PANELS
 from .team cimport Team, begin, end, meet
 from .topology cimport Topology
@@ -57,6 +78,19 @@ cdef enum:
     TALL = 128
     # The fewest weights whose squares are summed together: that sum has one owner.
     UNIT = 512
+
+
+cdef struct Pace:
+    # The learning rate of this step (O4), the same without Adam's correction times
+    # lambda, and what is left of a gradient that is too long (C1).
+    double rate, decay, cut
+
+
+cdef inline double kept(
+    Optimizer opt, Regimen regimen, Pace pace, Py_ssize_t group
+) noexcept nogil:
+    """1 - eta lambda, what decay leaves of a group of parameters.  (O5)"""
+    return 1 - pace.decay * regimen.rate_factor[group] * regimen.decay_factor[group]
 
 
 cdef inline void pack_layer(
@@ -100,6 +134,12 @@ cdef inline void pack_all(
 ) noexcept nogil:
     """This thread's part of every layer's parameters, as the products read them."""
     cdef Py_ssize_t j, p
+    if t.embeddings is not None:
+        p = t.embeddings.n_numbers
+        draw_curves(
+            t.embeddings, &theta[0], begin(team, p, 1), end(team, p, 1),
+            &work[places[0, CURVES_]],
+        )
     for j in range(1, t.n_layers + 1):
         p = t.size[j - 1]
         pack_layer(
@@ -125,6 +165,7 @@ cdef inline void forward(
     Py_ssize_t n,
     Py_ssize_t first,
     Py_ssize_t last,
+    Mask mask,
     real[::1] work,
     const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
@@ -132,7 +173,16 @@ cdef inline void forward(
     cdef Py_ssize_t j, p, q, J = t.n_layers
     cdef bint sparse = indptr.shape[0] > 0
     cdef real* Z_1
-    if not sparse:
+    if t.embeddings is not None:
+        embed(
+            t.embeddings, &theta[0], &work[places[0, CURVES_]], X, rows, start, first,
+            last, &work[places[0, EMBEDDED_]],
+        )
+        gather_embedded(
+            &work[places[0, EMBEDDED_]], n, t.size[0], first, last,
+            A_of(places, 0, work),
+        )
+    elif not sparse:
         gather_inputs(X, rows, start, n, first, last, A_of(places, 0, work))
     for j in range(1, J + 1):
         p, q = t.size[j - 1], t.size[j]
@@ -162,25 +212,55 @@ cdef inline void forward(
             )
         if j < J:
             activate_rows(
-                t.activation[j - 1], n, q, first, last,
+                t.activation[j - 1], j, n, q, first, last, mask,
                 Z_of(places, j, work), A_of(places, j, work),
             )
 
 
 cdef inline void activate_rows(
     int kind,
+    Py_ssize_t j,
     Py_ssize_t n,
     Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
-    const real* Z,
+    Mask mask,
+    real* Z,
     real* A,
 ) noexcept nogil:
-    """A_j = f_j(Z_j), rows first to last, panel by panel.  (F2)"""
+    """A_j = f_j(Z_j), rows first to last, panel by panel.  (F2)
+
+    With dropout A_j is what is kept of it (D1), and where f' is written in A, the
+    place of Z_j has the whole f_j(Z_j).
+    """
     cdef Py_ssize_t k, at
+    cdef real* whole = A if mask.threshold == 0 or needs_z(kind) else Z
     for k in range(panels(q)):
         at = k * stride(n, q) + first * width(q)
-        activate(kind, Z + at, A + at, (last - first) * width(q))
+        activate(kind, Z + at, whole + at, (last - first) * width(q))
+    if mask.threshold > 0:
+        drop_rows(mask, j, n, q, first, last, whole, A)
+
+
+cdef inline void drop_rows(
+    Mask mask,
+    Py_ssize_t j,
+    Py_ssize_t n,
+    Py_ssize_t q,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const real* A,
+    real* out,
+) noexcept nogil:
+    """out = A m / (1 - p), rows first to last.  (D1) (D2)"""
+    cdef Py_ssize_t i, k, at
+    for k in range(panels(q)):
+        for i in range(first, last):
+            at = k * stride(n, q) + i * width(q)
+            drop(
+                mask, j, i, k * width(q), A + at, out + at,
+                min(width(q), q - k * width(q)),
+            )
 
 
 cdef inline void output_loss(
@@ -247,10 +327,14 @@ cdef inline void backward(
     Py_ssize_t n,
     Py_ssize_t first,
     Py_ssize_t last,
+    Mask mask,
     real[::1] work,
     const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
-    """delta_j = (delta_{j+1} W_{j+1}^T) * f_j'(Z_j), j = J - 1..1.  (B2)"""
+    """delta_j = (delta_{j+1} W_{j+1}^T) * f_j'(Z_j), j = J - 1..1.  (B2) (D2)
+
+    With embeddings also dL/dA_0 = delta_1 W_1^T, row-major.  (B5)
+    """
     cdef Py_ssize_t j, k, at, p, q
     cdef real* Z_j
     cdef real* A_j
@@ -263,12 +347,24 @@ cdef inline void backward(
             delta_of(places, j + 1, work), n, q, first, last,
             W_of(t, theta, j + 1), transposed_of(places, j + 1, work), p, delta_j,
         )
+        if mask.threshold > 0:
+            drop_rows(mask, j, n, p, first, last, delta_j, delta_j)
+            A_j = Z_j  # where the whole f_j(Z_j) is, if f' is written in it
         for k in range(panels(p)):
             at = k * stride(n, p) + first * width(p)
             times_derivative(
                 t.activation[j - 1], Z_j + at, A_j + at, delta_j + at,
                 (last - first) * width(p),
             )
+    if t.embeddings is not None:
+        back(
+            delta_of(places, 1, work), n, t.size[1], first, last, W_of(t, theta, 1),
+            transposed_of(places, 1, work), t.size[0], delta_of(places, 0, work),
+        )
+        to_rows(
+            delta_of(places, 0, work), n, t.size[0], first, last,
+            &work[places[0, EMBEDDED_]],
+        )
 
 
 cdef inline Py_ssize_t block_rows(Topology t) noexcept nogil:
@@ -293,6 +389,7 @@ cdef inline void there_and_back(
     Py_ssize_t n,
     double scale,
     bint backwards,
+    Mask mask,
     Team team,
     real[::1] work,
     int[::1] label_work,
@@ -304,15 +401,15 @@ cdef inline void there_and_back(
     while first < stop:
         last = min(first + block_rows(t), stop)
         forward(
-            t, theta, X, data, indices, indptr, rows, start, n, first, last, work,
-            places,
+            t, theta, X, data, indices, indptr, rows, start, n, first, last, mask,
+            work, places,
         )
         output_loss(
             t, Y, labels, sample_weight, rows, start, n, first, last, scale, work,
             label_work, sums, places,
         )
         if backwards:
-            backward(t, theta, n, first, last, work, places)
+            backward(t, theta, n, first, last, mask, work, places)
         first = last
 
 
@@ -358,6 +455,7 @@ cdef inline void bias_gradients(
 
 cdef inline void gradients(
     Topology t,
+    const real[:, ::1] X,
     const real[::1] data,
     const int[::1] indices,
     const long long[::1] indptr,
@@ -365,28 +463,44 @@ cdef inline void gradients(
     Py_ssize_t start,
     Py_ssize_t n,
     Team team,
+    bint add,
     real[::1] grad,
     real[::1] work,
     const Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
-    """Adds dL/dW_j (B3) and dL/db_j (B4) to grad, this thread's part of each."""
+    """dL/dW_j (B3) and dL/db_j (B4), or added to grad, this thread's part of each."""
     cdef Py_ssize_t j, p
     for j in range(t.n_layers, 0, -1):
         p = t.size[j - 1]
         if j == 1 and indptr.shape[0] > 0:
             input_layer_gradient(
-                t, data, indices, indptr, rows, start, n, team, True, grad, work,
+                t, data, indices, indptr, rows, start, n, team, add, grad, work,
                 places,
             )
         else:
             weight_gradient(
                 A_of(places, j - 1, work), n, p,
                 begin(team, p, GROUP), end(team, p, GROUP),
-                delta_of(places, j, work), t.size[j], True,
+                delta_of(places, j, work), t.size[j], add,
                 dW_of(t, grad, j) + begin(team, p, GROUP) * t.size[j],
             )
         if t.biased[j - 1]:
-            bias_gradients(t, j, n, team, True, grad, work, places)
+            bias_gradients(t, j, n, team, add, grad, work, places)
+    if t.embeddings is not None:
+        for j in range(
+            begin(team, t.embeddings.n_numbers, 1), end(team, t.embeddings.n_numbers, 1)
+        ):
+            number_gradient(
+                t.embeddings, j, X, rows, start, n, &work[places[0, EMBEDDED_]],
+                &work[places[0, EDGES_] + curve_at(t.embeddings, j)], add, &grad[0],
+            )
+        for j in range(
+            begin(team, t.embeddings.n_codes, 1), end(team, t.embeddings.n_codes, 1)
+        ):
+            code_gradient(
+                t.embeddings, j, X, rows, start, n, &work[places[0, EMBEDDED_]], add,
+                &grad[0],
+            )
 
 
 cdef inline Py_ssize_t unit_rows(Py_ssize_t q) noexcept nogil:
@@ -404,10 +518,12 @@ cdef inline Py_ssize_t n_units(Topology t) noexcept nogil:
 cdef inline void learn(
     Topology t,
     Optimizer opt,
-    long long steps,
+    Regimen regimen,
+    Pace pace,
     double c,
     real[::1] theta,
     real[:, ::1] memory,
+    const real[:, ::1] X,
     const real[::1] data,
     const int[::1] indices,
     const long long[::1] indptr,
@@ -424,15 +540,19 @@ cdef inline void learn(
 
     sums[u] = ||W||^2 / 2 of the u-th unit of weights, before its step.  (R1)
     A block's gradient takes the place of the first's in grad, since it is used at
-    once: that place stays in cache.
+    once: that place stays in cache. A gradient whose norm is limited (C1) is complete
+    before the first step, and is there already.
     """
     cdef Py_ssize_t j, p, q, unit, begun, first, last, at, stop_at, here, stop, u = 0
-    cdef double eta = rate(opt, steps), keep = kept(opt)
-    cdef bint sparse
+    cdef double eta, keep
+    cdef bint sparse, complete = regimen.max_norm > 0
     for j in range(1, t.n_layers + 1):
         p, q, unit = t.size[j - 1], t.size[j], unit_rows(t.size[j])
+        eta = pace.rate * regimen.rate_factor[2 * j - 2]
+        keep = kept(opt, regimen, pace, 2 * j - 2)
         sparse = j == 1 and indptr.shape[0] > 0
-        if sparse:  # threads take columns of the gradient, and rows of the step
+        if sparse and not complete:
+            # Threads take columns of the gradient, and rows of the step.
             input_layer_gradient(
                 t, data, indices, indptr, rows, start, n, team, False, grad, work,
                 places,
@@ -442,8 +562,8 @@ cdef inline void learn(
         first = begun
         while first < stop:
             last = min(first + max(unit, TALL // unit * unit), stop)
-            here = t.weights_at[j - 1] + (first if sparse else begun) * q
-            if not sparse:
+            here = t.weights_at[j - 1] + (first if sparse or complete else begun) * q
+            if not sparse and not complete:
                 weight_gradient(
                     A_of(places, j - 1, work), n, p, first, last,
                     delta_of(places, j, work), q, False, &grad[here],
@@ -452,34 +572,110 @@ cdef inline void learn(
                 at = t.weights_at[j - 1] + first * q
                 stop_at = at + min(unit, last - first) * q
                 sums[u + first // unit] = step_of(
-                    opt, eta, c, keep, theta, &grad[here], memory, at, stop_at
+                    opt, eta, pace.cut, c, keep, theta, &grad[here], memory, at, stop_at
                 )
                 here += stop_at - at
                 pack_layer(t, j, theta, first, min(first + unit, last), work, places)
                 first += unit
         u += (p + unit - 1) // unit
         if t.biased[j - 1]:
-            bias_gradients(t, j, n, team, False, grad, work, places)
+            if not complete:
+                bias_gradients(t, j, n, team, False, grad, work, places)
             at = t.biases_at[j - 1] + begin(team, q, GROUP)
             stop = t.biases_at[j - 1] + end(team, q, GROUP)
             if at < stop:
-                step_of(opt, eta, 0, 1, theta, &grad[at], memory, at, stop)
+                step_of(
+                    opt, pace.rate * regimen.rate_factor[2 * j - 1], pace.cut, 0,
+                    kept(opt, regimen, pace, 2 * j - 1), theta, &grad[at], memory, at,
+                    stop,
+                )
             pack_biases(t, j, theta, team, work, places)
+    if t.embeddings is not None:
+        learn_embeddings(
+            t, opt, regimen, pace, theta, memory, X, rows, start, n, team, grad, work,
+            places,
+        )
+
+
+cdef inline void learn_embeddings(
+    Topology t,
+    Optimizer opt,
+    Regimen regimen,
+    Pace pace,
+    real[::1] theta,
+    real[:, ::1] memory,
+    const real[:, ::1] X,
+    const Py_ssize_t[::1] rows,
+    Py_ssize_t start,
+    Py_ssize_t n,
+    Team team,
+    real[::1] grad,
+    real[::1] work,
+    const Py_ssize_t[:, ::1] places,
+) noexcept nogil:
+    """Gradient (E3) (E4) and step of this thread's numbers and codes."""
+    cdef Py_ssize_t f, group, at, stop, D = t.embeddings.dimension
+    cdef Py_ssize_t first = begin(team, t.embeddings.n_numbers, 1)
+    cdef Py_ssize_t last = end(team, t.embeddings.n_numbers, 1)
+    for f in range(first, last):
+        if regimen.max_norm == 0:
+            number_gradient(
+                t.embeddings, f, X, rows, start, n, &work[places[0, EMBEDDED_]],
+                &work[places[0, EDGES_] + curve_at(t.embeddings, f)], False, &grad[0],
+            )
+    # Numbers of a group that stand together are stepped together.
+    for group in range(CURVE, MISSING + 1):
+        at = t.embeddings.group_at[group]
+        if group == CURVE:
+            stop = at + t.embeddings.bin_at[last] * D
+            at += t.embeddings.bin_at[first] * D
+        else:
+            stop = at + last * D
+            at += first * D
+        if at < stop:
+            step_of(
+                opt, pace.rate * regimen.rate_factor[2 * t.n_layers + group], pace.cut,
+                0, kept(opt, regimen, pace, 2 * t.n_layers + group), theta, &grad[at],
+                memory, at, stop,
+            )
+    draw_curves(t.embeddings, &theta[0], first, last, &work[places[0, CURVES_]])
+    first = begin(team, t.embeddings.n_codes, 1)
+    last = end(team, t.embeddings.n_codes, 1)
+    for f in range(first, last):
+        if regimen.max_norm == 0:
+            code_gradient(
+                t.embeddings, f, X, rows, start, n, &work[places[0, EMBEDDED_]], False,
+                &grad[0],
+            )
+    at = t.embeddings.group_at[TABLE]
+    stop = at + t.embeddings.row_at_[last] * t.embeddings.code_dimension
+    at += t.embeddings.row_at_[first] * t.embeddings.code_dimension
+    if at < stop:
+        step_of(
+            opt, pace.rate * regimen.rate_factor[2 * t.n_layers + TABLE], pace.cut, 0,
+            kept(opt, regimen, pace, 2 * t.n_layers + TABLE), theta, &grad[at], memory,
+            at, stop,
+        )
 
 
 cdef inline double step_of(
     Optimizer opt,
     double eta,
+    double cut,
     double c,
     double keep,
     real[::1] theta,
-    const real* grad,
+    real* grad,
     real[:, ::1] memory,
     Py_ssize_t first,
     Py_ssize_t last,
 ) noexcept nogil:
     """The step of parameters first to last by their grad; the sum of (R1) before it."""
     cdef double value = 0
+    cdef Py_ssize_t i
+    if cut < 1:  # (C1)
+        for i in range(last - first):
+            grad[i] *= <real> cut
     if c != 0:
         value = half_square(&theta[first], last - first)
     step(

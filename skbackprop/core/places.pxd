@@ -2,12 +2,14 @@
 
 ``places`` has a row for every layer j, and one more for the batch's Y and w; a column
 of it says where Z_j, A_j, delta_j and the packed W_j and W_j^T begin. A_j takes the
-place of Z_j unless f_j' is written in Z, and A_0 is left out where X is sparse.
+place of Z_j unless f_j' is written in Z, or units are dropped of it, and A_0 is left
+out where X is sparse. Row 0 also has what embeddings need.
 """
 
 from libc.stdint cimport uintptr_t
 
 from .activations cimport needs_z
+from .embeddings cimport curve_elements
 from .matrix cimport elements
 from .products cimport narrow, packed_elements
 from .real cimport real
@@ -20,6 +22,10 @@ cdef enum:
     Y_ = 0
     W_ = 1
     ROWS_ = 2
+    # In row 0, of embeddings: their curves, sums at the edges of these, and rows.
+    CURVES_ = 0
+    EDGES_ = 3
+    EMBEDDED_ = 4
     # Rows for which packing W would cost more than it saves.
     FEW = 8
 
@@ -36,6 +42,7 @@ cdef inline Py_ssize_t arrange(
     bint sparse,
     bint backward,
     bint input_gradient,
+    bint dropping,
     Py_ssize_t at,
     Py_ssize_t[:, ::1] places,
 ) noexcept nogil:
@@ -44,7 +51,18 @@ cdef inline Py_ssize_t arrange(
     Returns where everything ends. ``at`` is where the first may begin.
     """
     cdef Py_ssize_t j, p, q, J = t.n_layers
-    cdef bint output, dense
+    cdef bint output, dense, embedded = t.embeddings is not None, apart
+    if embedded:
+        input_gradient = True
+        places[0, CURVES_] = at
+        at += up(curve_elements(t.embeddings))
+        places[0, EMBEDDED_] = at
+        at += up(n * t.size[0])
+        if backward:
+            places[0, DELTA_] = at
+            at += elements(n, t.size[0])
+            places[0, EDGES_] = at
+            at += up(curve_elements(t.embeddings))
     places[0, A_] = at
     if not sparse or input_gradient:
         at += elements(n, t.size[0])
@@ -62,8 +80,9 @@ cdef inline Py_ssize_t arrange(
             at += packed_elements(q, p)
         places[j, Z_] = at
         at += up(n * q) if output else elements(n, q)
-        places[j, A_] = at if needs_z(t.activation[j - 1]) else places[j, Z_]
-        if needs_z(t.activation[j - 1]):
+        apart = needs_z(t.activation[j - 1]) or (dropping and not output)
+        places[j, A_] = at if apart else places[j, Z_]
+        if apart:
             at += up(n * q) if output else elements(n, q)
         places[j, DELTA_] = at
         # Of the output layer also the spare place of a Z_J that is not narrow.

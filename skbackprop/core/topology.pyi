@@ -4,6 +4,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from .embeddings import Embeddings
+
 _Real = TypeVar("_Real", np.float32, np.float64)
 
 class Topology:
@@ -13,9 +15,16 @@ class Topology:
         activations: Sequence[int],
         biases: Sequence[bool],
         loss: int,
+        embeddings: Embeddings | None = None,
     ) -> None: ...
     @property
     def n_layers(self) -> int: ...
+    @property
+    def n_columns(self) -> int: ...
+    @property
+    def n_groups(self) -> int: ...
+    @property
+    def embeddings(self) -> Embeddings | None: ...
     @property
     def n_parameters(self) -> int: ...
     @property

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .activations cimport Activation
+from .embeddings cimport N_GROUPS, Embeddings
 from .losses cimport canonical_output
 
 # The enumerations as Python objects; the cimported ones are C's.
@@ -14,7 +15,8 @@ cdef class Topology:
     """Sizes, activations, biases and loss of a network; offsets into theta.
 
     theta is flat and row-major, ``[W_1, b_1, W_2, b_2, ...]`` with ``W_j`` of shape
-    (fan_in, fan_out); a layer without bias has no ``b_j`` in it.
+    (fan_in, fan_out); a layer without bias has no ``b_j`` in it. Parameters of
+    embeddings come before ``W_1``.
 
     Parameters
     ----------
@@ -25,9 +27,14 @@ cdef class Topology:
     biases : sequence of bool, length J
     loss : int
         A ``Loss``.
+    embeddings : Embeddings, default=None
+        What makes A_0 of the columns of X; their parameters stand first in theta, and
+        ``sizes[0]`` is their ``n_outputs``. None: A_0 is X.
     """
 
-    def __init__(self, sizes, activations, biases, int loss):
+    def __init__(
+        self, sizes, activations, biases, int loss, Embeddings embeddings=None
+    ):
         cdef Py_ssize_t j, at = 0
         cdef int output
         self.size = np.array(sizes, dtype=np.intp)
@@ -46,6 +53,11 @@ cdef class Topology:
         self.from_z = output == canonical_output(loss) and output != Activation.IDENTITY
         self.widest = 0
         _check_kinds(self.activations, loss)
+        self.n_columns, self.embeddings = self.size[0], embeddings
+        if embeddings is not None:
+            if embeddings.n_outputs != self.size[0]:
+                raise ValueError(f"sizes[0] must be {embeddings.n_outputs}")
+            self.n_columns, at = embeddings.n_columns, embeddings.n_parameters
         for j in range(self.n_layers):
             if self.size[j] < 1 or self.size[j + 1] < 1:
                 raise ValueError("every size must be at least 1")
@@ -59,7 +71,16 @@ cdef class Topology:
 
     def __reduce__(self):
         # Cython's own pickling would lose the integers in some serialisers.
-        return Topology, (self.sizes, self.activations, self.biases, self.loss)
+        return Topology, (
+            self.sizes, self.activations, self.biases, self.loss, self.embeddings
+        )
+
+    @property
+    def n_groups(self):
+        """Groups of parameters: W_1, b_1, W_2, b_2, ..., then the embeddings'."""
+        return 2 * self.n_layers + (
+            0 if self.embeddings is None else <int> N_GROUPS
+        )
 
     @property
     def sizes(self):

@@ -1,0 +1,256 @@
+"""Dropout, schedules and clipping: what a training does besides gradient and step."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import reference
+from skbackprop._layers import HIDDEN_ACTIVATIONS
+from skbackprop._schedules import FACTORS, Plan
+from skbackprop._table import make_scratch, make_table, value_and_gradient
+from skbackprop.core import engine
+from skbackprop.core.activations import Activation
+from skbackprop.core.losses import Loss
+from skbackprop.core.optimizers import Optimizer, Solver, n_slots
+from skbackprop.core.regimen import Regimen
+from skbackprop.core.topology import Topology
+
+
+def network(kind=Activation.TANH, sizes=(4, 5, 70, 2), seed=1):
+    kinds = [kind] * (len(sizes) - 2) + [Activation.IDENTITY]
+    t = Topology(sizes, kinds, [True] * len(kinds), Loss.SQUARED_ERROR)
+    return t, np.random.default_rng(seed).normal(scale=0.5, size=t.n_parameters)
+
+
+def data(n=37, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 4)), rng.normal(size=(n, 2))
+
+
+def run(t, theta, X, Y, regimen, *, opt=None, batch=None, alpha=0.0, weights=None):
+    """theta after an epoch, and the mean of the objectives."""
+    table = make_table(X, Y=Y, sample_weight=weights, dtype=theta.dtype)
+    opt = opt or Optimizer(Solver.SGD, 1.0)
+    theta, batch = theta.copy(), batch or len(X)
+    memory = np.zeros((n_slots(opt.kind), len(theta)), theta.dtype)
+    scratch = make_scratch(
+        t, batch, theta.dtype, sparse=False, dropping=regimen.dropout > 0
+    )
+    scratch.work[:] = np.nan
+    loss = engine.train_run(
+        t, opt, regimen, theta, np.full_like(theta, np.nan), memory, *table,
+        np.arange(len(X)), 0, len(X), batch, 1.0, alpha, 0.0, *scratch,
+    )  # fmt: skip
+    return theta, loss / len(X)
+
+
+def masked_gradient(t, theta, X, Y, kept, p, kind):
+    """Loss and flat gradient of one step, by the formulas (D1) and (D2)."""
+    W, b = t.views(theta)
+    grad = np.empty_like(theta)
+    dW, db = t.views(grad)
+    name = Activation(kind).name.lower()
+    f, f_prime = reference.ACTIVATIONS[name], reference.DERIVATIVES[name]
+    A, Zs = [X], []
+    for j in range(t.n_layers):
+        Zs.append(A[-1] @ W[j] + b[j])
+        last = j == t.n_layers - 1
+        A.append(Zs[-1] if last else reference.drop(f(Zs[-1]), kept[j], p))
+    n = len(X)
+    delta = (A[-1] - Y) / n
+    for j in reversed(range(t.n_layers)):
+        dW[j][...], db[j][...] = A[j].T @ delta, delta.sum(axis=0)
+        if j > 0:
+            delta = reference.drop(delta @ W[j].T, kept[j - 1], p)
+            delta = delta * f_prime(Zs[j - 1])
+    return 0.5 * ((A[-1] - Y) ** 2).sum() / n, grad
+
+
+@pytest.mark.parametrize("kind", sorted(set(HIDDEN_ACTIVATIONS.values())))
+def test_a_step_with_dropout_is_the_formula(kind):
+    """(D1) and (D2) for every activation, in more than one panel of units."""
+    t, theta = network(kind)
+    X, Y = data()
+    p, seed = 0.3, 2**63 + 11
+    opt = Optimizer(Solver.SGD, 1.0, t=4)
+    moved, loss = run(
+        t, theta, X, Y, Regimen(t.n_groups, dropout=p, seed=seed), opt=opt
+    )
+    kept = [reference.kept_units(p, seed, 5, j, (len(X), t.sizes[j])) for j in (1, 2)]
+    value, grad = masked_gradient(t, theta, X, Y, kept, p, kind)
+    assert loss == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(theta - moved, grad, rtol=1e-7, atol=1e-10)
+
+
+def test_as_many_are_kept_as_asked():
+    kept = reference.kept_units(0.25, 7, 1, 1, (200, 100))
+    assert abs(kept.mean() - 0.75) < 0.015  # five standard deviations
+    # Rows, units, steps, layers and seeds differ; neighbours are strangers.
+    for other in (
+        np.roll(kept, 1, axis=0),
+        np.roll(kept, 1, axis=1),
+        reference.kept_units(0.25, 7, 2, 1, (200, 100)),
+        reference.kept_units(0.25, 7, 1, 2, (200, 100)),
+        reference.kept_units(0.25, 8, 1, 1, (200, 100)),
+    ):
+        together = np.mean((kept - 0.75) * (other - 0.75)) / (0.75 * 0.25)
+        assert abs(together) < 0.04
+
+
+def test_batches_of_an_epoch_have_their_own_masks():
+    t, theta = network()
+    X, Y = data(20)
+    regimen = Regimen(t.n_groups, dropout=0.5, seed=3)
+    nothing = Optimizer(Solver.SGD, 0.0)
+    X[10:], Y[10:] = X[:10], Y[:10]
+    _, both = run(t, theta, X, Y, regimen, opt=nothing, batch=10)
+    _, first = run(t, theta, X[:10], Y[:10], regimen, opt=Optimizer(Solver.SGD, 0.0))
+    assert both != pytest.approx(first)
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_factors(name):
+    u = reference.progress(1000)
+    c = FACTORS[name](u)
+    assert c.shape == u.shape and c.min() >= 0 and c.max() <= 1
+    at = dict(zip(np.round(u, 4).tolist(), c.tolist(), strict=True))
+    if name == "cosine":
+        assert c[0] > 0.999 and c[-1] < 1e-5 and c[500] == pytest.approx(0.5, abs=2e-3)
+    if name == "flat_cosine":
+        assert np.all(c[:500] == 1) and c[750] == pytest.approx(0.5, abs=4e-3)
+    if name == "one_cycle":
+        assert c[0] == pytest.approx(0.04, abs=1e-4) and at[0.2995] > 0.999
+        assert c[-1] < 1e-5
+    if name == "warm_up":
+        assert at[0.0495] == pytest.approx(0.495) and np.all(c[100:] == 1)
+    if name == "coslog4":
+        peaks = np.flatnonzero((c[1:-1] > c[:-2]) & (c[1:-1] > c[2:]))
+        assert len(peaks) == 4
+
+
+def test_a_plan_goes_on_over_the_epochs():
+    plan = Plan("cosine", "constant", "flat_cosine", n_epochs=4)
+    rows = np.vstack([plan.of_epoch(epoch, 5) for epoch in range(4)])
+    u = reference.progress(20)
+    np.testing.assert_allclose(rows[:, 0], FACTORS["cosine"](u))
+    assert np.all(rows[:, 1] == 1)
+    np.testing.assert_allclose(rows[:, 2], FACTORS["flat_cosine"](u))
+    assert Plan().of_epoch(0, 5).shape == (0, 3)
+
+
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_steps_heed_the_plan(column):
+    """An epoch under a plan is a step after another with other numbers."""
+    t, theta = network()
+    X, Y = data(30)
+    factors = np.array([0.5, 1.0, 0.25])
+    plan = np.ones((3, 3))
+    plan[:, column] = factors
+    regimen = Regimen(t.n_groups, dropout=0.4, seed=9)
+    regimen.plan = plan
+    settings = dict(weight_decay=0.3, beta_2=0.9)
+    got, _ = run(
+        t, theta, X, Y, regimen, opt=Optimizer(Solver.ADAMW, 0.1, **settings), batch=10
+    )
+    want = theta.copy()
+    memory = np.zeros((2, len(theta)))
+    opt = Optimizer(Solver.ADAMW, 0.1, **settings)
+    for k, c in enumerate(factors):
+        rate, dropout, decay = (c if column == i else 1.0 for i in range(3))
+        opt.learning_rate, opt.weight_decay = 0.1 * rate, 0.3 * decay
+        one = Regimen(t.n_groups, dropout=0.4 * dropout, seed=9)
+        scratch = make_scratch(t, 10, np.float64, sparse=False, dropping=True)
+        table = make_table(X, Y=Y, dtype=np.float64)
+        engine.train_run(
+            t, opt, one, want, np.empty_like(want), memory, *table, np.arange(30),
+            10 * k, 10 * k + 10, 10, 1.0, 0.0, 0.0, *scratch,
+        )  # fmt: skip
+    np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("max_norm", [1e-3, 1e3])
+def test_clipping_is_the_formula(max_norm):
+    """(C1): the gradient of the loss is cut; the penalty comes after it."""
+    t, theta = network()
+    X, Y = data()
+    table = make_table(X, Y=Y, dtype=np.float64)
+    grad = np.empty_like(theta)
+    value_and_gradient(t, theta, table, denominator=len(X), grad=grad)
+    alpha = 0.7
+    moved, _ = run(t, theta, X, Y, Regimen(t.n_groups, max_norm=max_norm), alpha=alpha)
+    penalty = np.zeros_like(theta)
+    for of_penalty, W in zip(t.views(penalty)[0], t.views(theta)[0], strict=True):
+        of_penalty[...] = alpha * W / len(X)
+    want = reference.clip_to(grad, max_norm) + penalty
+    np.testing.assert_allclose(theta - moved, want, rtol=1e-9, atol=1e-12)
+    assert (np.linalg.norm(grad) > max_norm) == (max_norm == 1e-3)
+
+
+def test_a_wide_limit_changes_no_bit_of_the_loss():
+    t, theta = network()
+    X, Y = data()
+    plain = run(t, theta, X, Y, Regimen(t.n_groups), batch=8)
+    limited = run(t, theta, X, Y, Regimen(t.n_groups, max_norm=1e9), batch=8)
+    np.testing.assert_allclose(limited[0], plain[0], rtol=1e-12)
+    assert limited[1] == pytest.approx(plain[1], rel=1e-12)
+
+
+def test_clipping_of_a_sparse_table():
+    import scipy.sparse as sp
+
+    t, theta = network()
+    X, Y = data()
+    X[X < 0.5] = 0
+    dense = run(t, theta, X, Y, Regimen(t.n_groups, max_norm=0.05))
+    table = make_table(sp.csr_array(X), Y=Y, dtype=np.float64)
+    moved = theta.copy()
+    scratch = make_scratch(t, len(X), np.float64, sparse=True)
+    engine.train_run(
+        t, Optimizer(Solver.SGD, 1.0), Regimen(t.n_groups, max_norm=0.05), moved,
+        np.empty_like(moved), np.zeros((1, len(moved))), *table, np.arange(len(X)), 0,
+        len(X), len(X), 1.0, 0.0, 0.0, *scratch,
+    )  # fmt: skip
+    np.testing.assert_allclose(moved, dense[0], rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"dropout": 1.0}, "dropout"),
+        ({"dropout": -0.1}, "dropout"),
+        ({"dropout": np.nan}, "dropout"),
+        ({"max_norm": -1.0}, "max_norm"),
+        ({"rates": [1.0]}, "rates must have length 4"),
+        ({"decays": np.ones((4, 1))}, "decays must have length 4"),
+    ],
+)
+def test_bad_numbers_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Regimen(4, **arguments)
+
+
+def test_bad_plans_are_refused():
+    t, theta = network()
+    X, Y = data(30)
+    regimen = Regimen(t.n_groups, dropout=0.6)
+    for plan, message in [
+        (np.ones((3, 2)), "3 columns"),
+        (np.full((3, 3), -1.0), "not negative"),
+        (np.full((3, 3), np.inf), "finite"),
+        (np.full((3, 3), 2.0), "below 1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            regimen.plan = plan
+    regimen.plan = np.ones((2, 3))
+    with pytest.raises(ValueError, match="plan must have 3 rows"):
+        run(t, theta, X, Y, regimen, batch=10)
+    with pytest.raises(ValueError, match="regimen must be for 6 groups"):
+        run(t, theta, X, Y, Regimen(4))
+
+
+def test_pickle_keeps_the_numbers():
+    regimen = Regimen(4, dropout=0.2, seed=2**64 - 1, max_norm=3.0, rates=[1, 2, 3, 4])
+    again = pickle.loads(pickle.dumps(regimen))
+    assert again.rates == (1, 2, 3, 4) and again.decays == (1, 0, 1, 0)
+    assert (again.dropout, again.seed, again.max_norm) == (0.2, 2**64 - 1, 3.0)
