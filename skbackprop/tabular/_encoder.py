@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from heapq import nsmallest
 from numbers import Integral, Real
 from typing import Any
 
@@ -395,19 +396,19 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """The known categories, and whether there are missing and unknown values."""
         codes, values = column.factorized()
         seen = codes[codes >= 0]
+        counts = np.bincount(seen, minlength=len(values)).tolist()
         totals: dict[Any, int] = {}
-        for value, count in zip(
-            values, np.bincount(seen, minlength=len(values)).tolist(), strict=True
-        ):
+        for value, count in zip(_canonical(values), counts, strict=True):
             if count:
-                totals[_canonical(value)] = totals.get(_canonical(value), 0) + count
-        ordered = sorted(totals, key=_order)
-        kept = [value for value in ordered if totals[value] >= self.min_frequency]
+                totals[value] = totals.get(value, 0) + count
+        kept = [value for value, total in totals.items() if total >= self.min_frequency]
         if len(kept) > self.max_categories:
-            by_count = sorted(kept, key=lambda value: -totals[value])
-            frequent = set(by_count[: self.max_categories])
-            kept = [value for value in kept if value in frequent]
-        return kept, len(seen) < len(codes), len(kept) < len(ordered)
+            # Not sorted first: a column of identifiers has as many as rows.
+            kept = nsmallest(
+                self.max_categories, kept, key=lambda v: (-totals[v], _order(v))
+            )
+        kept.sort(key=_order)
+        return kept, len(seen) < len(codes), len(kept) < len(totals)
 
     def _encoding(self, known: list[Any], missing: bool, unknown: bool) -> str:
         if len(known) + missing + unknown <= 1 or not (known or missing):
@@ -462,7 +463,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             code_of = {value: code for code, value in enumerate(known, 1)}
             # At its end, where -1 points to: the code of missing.
             lookup = np.array(
-                [code_of.get(_canonical(value), 0) for value in values]
+                [code_of.get(value, 0) for value in _canonical(values)]
                 + [(len(known) + 1) * has_missing],
                 dtype=np.int32,
             )
@@ -499,17 +500,20 @@ def _plain_width(known: list[Any], has_missing: bool, encoding: str) -> int:
     return {"one-hot": len(known) + has_missing, "binary": 1}.get(encoding, 0)
 
 
-def _canonical(value: Any) -> Any:
-    """A value under the one type that equal values of other types share."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if (
-        isinstance(value, float | Decimal)
-        and abs(value) < 2**53
-        and value == int(value)
-    ):
-        return int(value)
-    return value
+def _canonical(values: list[Any]) -> list[Any]:
+    """Values under the one type that equal values of other types share."""
+    if set(map(type, values)) <= {str, bool, int}:
+        return values
+
+    def canonical(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, float | Decimal) and abs(value) < 2**53:
+            whole = int(value)
+            return whole if whole == value else value
+        return value
+
+    return [canonical(value) for value in values]
 
 
 def _order(value: Any) -> tuple[Any, ...]:
