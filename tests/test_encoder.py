@@ -114,6 +114,8 @@ CONTAINERS = {
         {"color": pl.Enum(["x", "red", "green", "blue"])}
     ),
     "polars narrow": lambda: POLARS.cast({"age": pl.Int8, "rooms": pl.UInt16}),
+    # Older versions have no Int128.
+    "polars wide": lambda: POLARS.cast({"rooms": getattr(pl, "Int128", pl.Int64)}),
     "polars decimal": lambda: POLARS.cast({"rooms": pl.Decimal(10, 2)}),
     "numpy objects": numpy_objects,
     "numpy scalars": numpy_scalars,
@@ -690,6 +692,7 @@ def test_lazy_frames_are_refused():
         (pl.Series([1.0, 2]), "Expected 2D array, got 1D array"),
         (["a", "b"], "Expected 2D array, got 1D array"),
         (3.0, "Expected 2D array, got scalar"),
+        ({"a": [1, 2]}, r"got scalar array instead:\narray=\{'a'"),
         (np.zeros((2, 2, 2)), "dim 3"),
         (pd.DataFrame({"a": []}), r"0 sample\(s\)"),
         (pl.DataFrame({"a": []}), r"0 sample\(s\)"),

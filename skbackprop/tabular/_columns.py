@@ -149,8 +149,8 @@ def _as_array(X: Any, estimator: Any) -> Array:
         # NumPy has turned the numbers of a mixed list into strings.
         array = np.array(X, dtype=object)
     if array.ndim != 2:
-        # Raises, with scikit-learn's words; objects would be converted before.
-        check_array(np.zeros(array.shape), estimator=estimator)
+        # Raises, with scikit-learn's words.
+        check_array(array, dtype=None, ensure_all_finite=False, estimator=estimator)
     return array
 
 
@@ -195,7 +195,8 @@ def _of_polars(polars: Any, series: Any, label: str) -> Column:
     dtype = series.dtype
     if dtype == polars.Null:
         return Column(label, NUMBER, np.full(len(series), np.nan))
-    if dtype == polars.Decimal:
+    # Neither has a type of NumPy's.
+    if dtype == polars.Decimal or str(dtype) in ("Int128", "UInt128"):
         series, dtype = series.cast(polars.Float64), polars.Float64
     if dtype.is_numeric() or dtype == polars.Boolean:
         missing = series.is_null().to_numpy() if series.null_count() else None
