@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor
+from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, TabularEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -26,6 +26,17 @@ def run(estimator, check):
 
 @parametrize_with_checks([BackpropMLPClassifier(), BackpropMLPRegressor()])
 def test_defaults(estimator, check):
+    run(estimator, check)
+
+
+@parametrize_with_checks(
+    [
+        TabularEncoder(),
+        TabularEncoder(categorical_features=None, missing="nan", clip=None),
+        TabularEncoder(max_one_hot=0, min_frequency=2),
+    ]
+)
+def test_encoder(estimator, check):
     run(estimator, check)
 
 

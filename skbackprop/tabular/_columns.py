@@ -1,0 +1,328 @@
+"""The columns of a data frame or array, whatever library it comes from.
+
+pandas and polars are both optional: a frame of theirs can only be here when they
+are already imported, so that ``sys.modules`` answers and nothing is loaded.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Complex, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from .._layers import Array
+
+#: Kinds of column.
+NUMBER, CATEGORY = "number", "category"
+
+_TIMES = (
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    np.datetime64,
+    np.timedelta64,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, as one of three: numbers, Python objects, or codes of values."""
+
+    #: "column 'age'", for error messages.
+    label: str
+    kind: str
+    #: Numbers, booleans or objects, shape (n,); or codes into ``values``, -1 missing.
+    data: Array
+    #: Which rows are missing, beside the NaN of ``data``.
+    missing: Array | None = None
+    values: list[Any] | None = None
+
+    def numbers(self) -> Array:
+        """The column in float64, shape (n,), NaN where missing; infinity raises."""
+        if self.values is not None:
+            lookup = np.append(_floats(self.values, self.label), np.nan)
+            numbers = lookup[self.data]
+        elif self.data.dtype == object:
+            absent = _absent(self.data)
+            numbers = np.full(len(self.data), np.nan)
+            numbers[~absent] = _floats(self.data[~absent], self.label)
+        else:
+            with np.errstate(over="ignore"):  # of a wider float: infinity, below
+                numbers = self.data.astype(np.float64)
+            if self.missing is not None:
+                numbers[self.missing] = np.nan
+        infinite = np.isinf(numbers)
+        if infinite.any():
+            raise ValueError(
+                f"{self.label} contains infinity, or a number too large for float64, "
+                f"first in row {int(infinite.argmax())}. Numbers must be finite, or "
+                "missing."
+            )
+        return numbers
+
+    def factorized(self) -> tuple[Array, list[Any]]:
+        """Codes, shape (n,), -1 where missing, and the value that each stands for.
+
+        Values that are equal, such as 1 and 1.0, may still have several codes.
+        """
+        if self.values is not None:
+            return self.data, self.values
+        codes, values = _factorize(self.data)
+        if self.missing is not None:
+            codes = np.where(self.missing, -1, codes)
+        return codes, values
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a frame or array; each is read when it is asked for."""
+
+    #: What scikit-learn checks names and the number of columns on.
+    source: Any
+    n_rows: int
+    #: One of any type per column, or None.
+    names: list[Any] | None
+    read: Callable[[int, str], Column]
+
+    def label(self, index: int) -> str:
+        name = index if self.names is None else self.names[index]
+        return f"Column {name!r}"
+
+    def __getitem__(self, index: int) -> Column:
+        return self.read(index, self.label(index))
+
+
+def read_columns(X: Any, estimator: Any) -> Columns:
+    """The columns of X: a pandas or polars frame, or anything array-like of 2-D."""
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if polars is not None and isinstance(X, polars.LazyFrame):
+        raise TypeError(
+            f"{type(estimator).__name__} does not accept a polars LazyFrame. Call its "
+            "collect() first."
+        )
+    if hasattr(X, "to_pandas") and not (polars and isinstance(X, polars.DataFrame)):
+        X = X.to_pandas()  # a pyarrow table, for one
+        pandas = sys.modules["pandas"]
+    if pandas is not None and isinstance(X, pandas.DataFrame):
+        names = X.columns.tolist()
+
+        def read(index: int, label: str) -> Column:
+            return _of_pandas(pandas, X.iloc[:, index], label)
+
+    elif polars is not None and isinstance(X, polars.DataFrame):
+        names = X.columns
+
+        def read(index: int, label: str) -> Column:
+            return _of_polars(polars, X.to_series(index), label)
+
+    else:
+        X, names = _as_array(X, estimator), None
+
+        def read(index: int, label: str) -> Column:
+            return _of_numpy(X[:, index], label)
+
+    for name, count in Counter(names or ()).items():
+        if count > 1:
+            raise ValueError(
+                f"X has {count} columns named {name!r}. The names of columns must "
+                "differ."
+            )
+    if 0 in X.shape:
+        # Raises, with scikit-learn's words for no rows or no columns.
+        check_array(np.zeros(X.shape), estimator=estimator)
+    return Columns(X, X.shape[0], names, read)
+
+
+def _as_array(X: Any, estimator: Any) -> Array:
+    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+        check_array(X, estimator=estimator)  # raises, for a sparse matrix
+    array = np.asarray(X)
+    if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
+        # NumPy has turned the numbers of a mixed list into strings.
+        array = np.array(X, dtype=object)
+    if array.ndim != 2:
+        # Raises, with scikit-learn's words.
+        check_array(array, dtype=None, ensure_all_finite=False, estimator=estimator)
+    return array
+
+
+def _of_numpy(data: Array, label: str) -> Column:
+    kind = data.dtype.kind
+    if kind in "iuf":
+        return Column(label, NUMBER, data)
+    if kind == "b":
+        return Column(label, CATEGORY, data)
+    if kind in "US":
+        return Column(label, CATEGORY, data.astype(object))
+    if kind == "O":
+        return Column(label, _kind_of_objects(data, label), data)
+    _refuse(data.dtype.type, data.dtype, label)
+    raise _unreadable(data.dtype, label)
+
+
+def _of_pandas(pandas: Any, series: Any, label: str) -> Column:
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        return _of_numpy(series.to_numpy(), label)
+    if isinstance(dtype, pandas.CategoricalDtype):
+        codes, values = series.cat.codes.to_numpy(), series.cat.categories
+        return Column(label, CATEGORY, codes, values=values.tolist())
+    # PyArrow gives its type of nothing but nulls no type of Python's.
+    if str(dtype) == "null[pyarrow]":
+        return Column(label, NUMBER, np.full(len(series), np.nan))
+    _refuse(dtype.type, dtype, label)
+    plain = {"i": np.int64, "u": np.uint64, "f": np.float64, "b": np.bool_}
+    if dtype.kind in plain:
+        missing = series.isna().to_numpy()
+        data = series.to_numpy(dtype=plain[dtype.kind], na_value=plain[dtype.kind](0))
+        kind = CATEGORY if dtype.kind == "b" else NUMBER
+        return Column(label, kind, data, missing if missing.any() else None)
+    if issubclass(dtype.type, Decimal):
+        return _of_numpy(series.to_numpy(dtype=object), label)
+    codes, values = pandas.factorize(series)
+    return Column(label, CATEGORY, codes, values=values.tolist())
+
+
+def _of_polars(polars: Any, series: Any, label: str) -> Column:
+    dtype = series.dtype
+    if dtype == polars.Null:
+        return Column(label, NUMBER, np.full(len(series), np.nan))
+    # Neither has a type of NumPy's.
+    if dtype == polars.Decimal or str(dtype) in ("Int128", "UInt128"):
+        series, dtype = series.cast(polars.Float64), polars.Float64
+    if dtype.is_numeric() or dtype == polars.Boolean:
+        missing = series.is_null().to_numpy() if series.null_count() else None
+        if missing is not None:
+            series = series.fill_null(False if dtype == polars.Boolean else 0)
+        kind = CATEGORY if dtype == polars.Boolean else NUMBER
+        return Column(label, kind, series.to_numpy(), missing)
+    if dtype in (polars.Object, polars.Binary):
+        data = np.empty(len(series), dtype=object)
+        data[:] = series.to_list()
+        return _of_numpy(data, label)
+    if dtype.is_temporal():
+        _refuse(datetime.date, dtype, label)
+    if dtype.is_nested():
+        _refuse(list, dtype, label)
+    if dtype == polars.String:
+        series = series.cast(polars.Categorical)
+    if series.dtype not in (polars.Categorical, polars.Enum):
+        raise _unreadable(dtype, label)
+    codes, values = _factorize_physical(series)
+    return Column(label, CATEGORY, codes, values=values)
+
+
+def _factorize_physical(series: Any) -> tuple[Array, list[Any]]:
+    """Codes of a polars Categorical or Enum.
+
+    Its own may count through the categories of other columns.
+    """
+    physical = series.to_physical()
+    missing = physical.is_null().to_numpy() if physical.null_count() else None
+    present = physical.drop_nulls().to_numpy()
+    largest = int(present.max(initial=0))
+    if largest > 4 * len(present) + 1000:
+        _, row, codes = np.unique(present, return_index=True, return_inverse=True)
+    else:
+        row = np.full(largest + 1, -1)
+        row[present] = np.arange(len(present))
+        used = row >= 0
+        codes, row = (np.cumsum(used) - 1)[present], row[used]
+    values = series.drop_nulls().gather(row).to_list()
+    if missing is not None:
+        scattered = np.full(len(series), -1)
+        scattered[~missing] = codes
+        codes = scattered
+    return codes, values
+
+
+def _factorize(data: Array) -> tuple[Array, list[Any]]:
+    """Codes of an array of numbers, booleans or objects, and their values."""
+    pandas = sys.modules.get("pandas")
+    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    hashable = data.dtype.kind in "iubO" or data.dtype in (np.float32, np.float64)
+    if pandas is not None and hashable:
+        codes, values = pandas.factorize(data)
+        return codes, values.tolist()
+    if data.dtype != object:
+        values, codes = np.unique(data, return_inverse=True)
+        codes = codes.reshape(-1)
+        if data.dtype.kind == "f":
+            codes = np.where(np.isnan(data), -1, codes)
+        return codes, values.tolist()
+    table: dict[Any, int] = {}
+    codes = np.empty(len(data), dtype=np.intp)
+    for row, value in enumerate(data):
+        is_missing = value is None or value != value
+        codes[row] = -1 if is_missing else table.setdefault(value, len(table))
+    return codes, list(table)
+
+
+def _absent(data: Array) -> Array:
+    """Which objects are missing: None, NaN, pandas.NA, pandas.NaT."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        return pandas.isna(data)
+    return np.fromiter((v is None or v != v for v in data), bool, len(data))
+
+
+def _floats(values: Any, label: str) -> Array:
+    """Numbers of any type in float64; what float64 cannot hold is infinite."""
+    for value_type in set(map(type, values)):
+        if not issubclass(value_type, (Real, Decimal, np.bool_)):
+            raise ValueError(
+                f"{label} is to be numeric, but contains a {value_type.__name__}. "
+                "Convert it to numbers, or name it in categorical_features."
+            )
+    try:
+        return np.array([float(value) for value in values])
+    except OverflowError:
+        return np.array([np.inf if abs(v) > 2**1024 else float(v) for v in values])
+
+
+def _kind_of_objects(data: Array, label: str) -> str:
+    types = set(map(type, data.tolist()))
+    types -= {type(None)}
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        types -= {type(pandas.NA), type(pandas.NaT)}
+    for value_type in types:
+        _refuse(value_type, value_type.__name__, label)
+    if all(_is_number(value_type) for value_type in types):
+        return NUMBER
+    return CATEGORY
+
+
+def _is_number(value_type: type) -> bool:
+    return issubclass(value_type, (Real, Decimal)) and not issubclass(value_type, bool)
+
+
+def _refuse(value_type: type, given: Any, label: str) -> None:
+    """Raise where no number and no category can be made of values of a type."""
+    if issubclass(value_type, _TIMES) or value_type.__name__ == "Period":
+        raise TypeError(
+            f"{label} contains dates or times ({given}). Replace it by numbers, such "
+            "as the year, the month, the day of the week, or the days since a date."
+        )
+    if issubclass(value_type, Complex) and not issubclass(value_type, Real):
+        raise ValueError(f"Complex data not supported: {label} contains {given}.")
+    if issubclass(value_type, tuple | frozenset) or value_type.__hash__ is None:
+        raise TypeError(
+            f"{label} contains nested values ({given}). Each value must be a number, "
+            "a string, a boolean or missing: give its parts columns of their own."
+        )
+
+
+def _unreadable(dtype: Any, label: str) -> TypeError:
+    return TypeError(
+        f"{label} has the type {dtype}. It must contain numbers, strings, booleans or "
+        "categories."
+    )
