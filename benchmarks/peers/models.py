@@ -1,6 +1,7 @@
 """The models that are compared, all with their defaults."""
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -99,7 +100,9 @@ def _make_sklearn_mlp(setting: Setting) -> Any:
             make_column_selector(dtype_include="number"),
         ),
         (
-            OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+            OneHotEncoder(
+                handle_unknown="ignore", max_categories=50, sparse_output=False
+            ),
             setting.categorical,
         ),
     )
@@ -162,18 +165,19 @@ def is_ours(name: str) -> bool:
 def version(name: str, tag: str | None) -> str | None:
     """Return what tells results of this model apart from another version's.
 
-    None where it is not installed. Ours is its tag, or else a hash of its files: a
-    recipe changes without a new version.
+    None where it is not installed. A peer's are its packages and a hash of how it is
+    called here. Ours is its tag, or else a hash of its files: a recipe changes without
+    a new version.
     """
     if is_ours(name):
         return _our_version(tag)
+    model = MODELS[name]
     try:
-        return ", ".join(
-            f"{package} {metadata.version(package)}"
-            for package in MODELS[name].packages
-        )
+        versions = [f"{each} {metadata.version(each)}" for each in model.packages]
     except metadata.PackageNotFoundError:
         return None
+    called = inspect.getsource(model.make) + inspect.getsource(frames)
+    return ", ".join([*versions, hashlib.sha256(called.encode()).hexdigest()[:12]])
 
 
 def _our_version(tag: str | None) -> str | None:
