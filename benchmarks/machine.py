@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -62,6 +63,18 @@ def pin_threads(threads: int, cpus: int | None = None) -> None:
     The variables are read when the libraries are loaded, and they already are: the
     script is started anew if need be.
     """
+    wanted = thread_variables(threads)
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        command = [sys.executable, *sys.orig_argv[1:]]
+        raise SystemExit(subprocess.call(command, env={**os.environ, **wanted}))
+    if sys.platform == "linux":
+        # Some pools obey no variable. The last CPUs: the first serve interrupts.
+        last = sorted(os.sched_getaffinity(0))[-(cpus or threads) :]
+        os.sched_setaffinity(0, last)
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the environment in which every library has so many threads."""
     wanted = {
         name: str(threads)
         for name in (
@@ -77,23 +90,17 @@ def pin_threads(threads: int, cpus: int | None = None) -> None:
     wanted["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of workers beside us
     eigen = "true" if threads > 1 else "false"
     wanted["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={eigen}"
-    if any(os.environ.get(name) != value for name, value in wanted.items()):
-        command = [sys.executable, *sys.orig_argv[1:]]
-        raise SystemExit(subprocess.call(command, env={**os.environ, **wanted}))
-    if sys.platform == "linux":
-        # Some pools obey no variable. The last CPUs: the first serve interrupts.
-        last = sorted(os.sched_getaffinity(0))[-(cpus or threads) :]
-        os.sched_setaffinity(0, last)
+    return wanted
 
 
-def describe() -> dict[str, str]:
+def describe(libraries: Iterable[str] = LIBRARIES) -> dict[str, str]:
     """Return what a reader needs in order to compare with another machine."""
     facts = {
         "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
         "system": platform.platform(),
         "Python": platform.python_version(),
     }
-    for name in LIBRARIES:
+    for name in libraries:
         try:
             facts[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

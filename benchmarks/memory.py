@@ -53,14 +53,14 @@ def _bytes_of(library: str, call: str) -> dict[str, int]:
     model.fit(X[:WARM_UP_ROWS], y[:WARM_UP_ROWS])
     model.predict_proba(X[:WARM_UP_ROWS])
     gc.collect()
-    _reset_peak()
-    baseline = _peak()
+    reset_peak()
+    baseline = peak_bytes()
     if call == "predict_proba":
         output = model.predict_proba(X).nbytes
     else:
         output = 0
         model.fit(X, y)
-    return {"peak": _peak() - baseline - output, "baseline": baseline}
+    return {"peak": peak_bytes() - baseline - output, "baseline": baseline}
 
 
 def _new_classifier(library: str, early_stopping: bool = False) -> Any:
@@ -77,7 +77,7 @@ def _new_classifier(library: str, early_stopping: bool = False) -> Any:
     )
 
 
-def _reset_peak() -> None:
+def reset_peak() -> None:
     """Set the peak to what is resident now.
 
     Linux can. Elsewhere the peak is the process's since its start, and what
@@ -89,7 +89,7 @@ def _reset_peak() -> None:
         print("the peak cannot be reset: a lower bound follows", file=sys.stderr)
 
 
-def _peak() -> int:
+def peak_bytes() -> int:
     """Return the peak of resident bytes."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
