@@ -4,8 +4,8 @@ import pickle
 
 import numpy as np
 import pytest
-
 import reference
+
 from skbackprop._table import make_scratch, make_table, predict, value_and_gradient
 from skbackprop.core import engine
 from skbackprop.core.activations import Activation

@@ -4,8 +4,8 @@ import pickle
 
 import numpy as np
 import pytest
-
 import reference
+
 from skbackprop._layers import HIDDEN_ACTIVATIONS
 from skbackprop._schedules import FACTORS, Plan
 from skbackprop._table import make_scratch, make_table, value_and_gradient

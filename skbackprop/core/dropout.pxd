@@ -1,10 +1,10 @@
 """Dropout: which unit of which row is kept in which step.
 
-A counter-based generator: what is kept depends on (seed, step, layer, row, unit) alone,
-never on threads, layout or order. ``mixed`` is a bijection of 32 bits whose every output
-bit depends on every input bit; its constants are those found by C. Wellons' search for
-low bias ("Prospecting for hash functions", 2018). 64-bit keys are mixed by the finalizer
-of SplitMix64 (Steele, Lea and Flood, 2014).
+A counter-based generator: what is kept depends on (seed, step, layer, row, unit)
+alone, never on threads, layout or order. ``mixed`` is a bijection of 32 bits whose
+every output bit depends on every input bit; its constants are those found by C.
+Wellons' search for low bias ("Prospecting for hash functions", 2018). Keys of 64 bits
+are mixed by the finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
 """
 
 from .real cimport int32_t, real, uint32_t, uint64_t

@@ -2,16 +2,17 @@
 
 The columns of X are numbers, then plain columns, then codes.
 
-* A number comes as its position p among the edges t_0 < ... < t_B of its bins: p = k + r
-  for a value at the fraction r of bin k, not a number where it is missing. It becomes D
-  inputs: a curve that is linear between the edges, or a vector of its own where it is
-  missing. Of the curve the values at the edges are kept in ``curves``, made anew after
-  every step, so that a bin costs nothing but its step.  (E1)
+* A number comes as its position p among the edges t_0 < ... < t_B of its bins: p =
+  k + r for a value at the fraction r of bin k, not a number where it is missing. It
+  becomes D inputs: a curve that is linear between the edges, or a vector of its own
+  where it is missing. Of the curve the values at the edges are kept in ``curves``,
+  made anew after every step, so that a value costs the same for any number of
+  bins.  (E1)
 * A plain column is an input as it is.
 * A code k becomes row k of a table.  (E2)
 
-In theta the groups lie one behind the other: V, b, u, m of all numbers, then the tables.
-All of it is row-major: ``rows`` is the batch of A_0, later of dL/dA_0.
+In theta the groups lie one behind the other: V, b, u, m of all numbers, then the
+tables. All of it is row-major: ``rows`` is the batch of A_0, later of dL/dA_0.
 """
 
 from libc.string cimport memcpy

@@ -202,8 +202,8 @@ def loss_and_grad(
             meet(team)
             there_and_back(
                 t, theta, X, data, indices, indptr, Y, labels, sample_weight, rows,
-                start, n, 1 / denominator, grad.shape[0] > 0, none, team, work, label_work,
-                sums, places,
+                start, n, 1 / denominator, grad.shape[0] > 0, none, team, work,
+                label_work, sums, places,
             )
             meet(team)
             value = sum_all(sums[: n_groups(n)]) / denominator
