@@ -360,3 +360,10 @@ def value_and_gradient(
             n_threads=n_threads,
         )
     return value
+
+
+def activate(kind: int, Z: Array) -> Array:
+    """A_j = f_j(Z_j) of rows of a hidden layer.  (F2)"""
+    A = np.empty_like(Z)
+    engine.activation(kind, Z.reshape(-1), A.reshape(-1), Z.shape[1])
+    return A

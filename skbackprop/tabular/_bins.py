@@ -1,0 +1,41 @@
+"""Quantile bins of columns of numbers, and the positions of numbers among their edges."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._layers import Array
+
+
+def quantile_edges(column: Array, n_bins: int) -> Array:
+    """Edges of at most so many bins of about as many values each, strictly increasing.
+
+    Values that are not a number are left out. A column of one value gets one bin
+    around it.
+    """
+    values = column[~np.isnan(column)].astype(np.float64)
+    if not len(values):
+        values = np.zeros(1)
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
+    # Edges that float32 does not tell from each other would make a bin of no width.
+    edges = np.unique(edges.astype(np.float32)).astype(np.float64)
+    return edges if len(edges) > 1 else edges[0] + np.array([-0.5, 0.5])
+
+
+def to_positions(matrix: Array, edges: list[Array]) -> None:
+    """Put p = k + r in the place of every number x = (1 - r) t_k + r t_{k+1}.  (E1)
+
+    The first columns of the matrix are the numbers. Beyond the edges p is that of the
+    nearest one, so that a curve stays where the training rows have drawn it; what is
+    not a number stays so.
+    """
+    for f, t in enumerate(edges):
+        matrix[:, f] = np.interp(matrix[:, f], t, np.arange(len(t)))
+
+
+def from_positions(positions: Array, edges: list[Array]) -> Array:
+    """x of positions of numbers, not a number where they are missing."""
+    columns = [
+        np.interp(positions[:, f], np.arange(len(t)), t) for f, t in enumerate(edges)
+    ]
+    return np.column_stack([np.empty((len(positions), 0)), *columns])

@@ -1,0 +1,179 @@
+"""One network of a bag: its first parameters, and its training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._layers import Array
+from .._schedules import Plan, Schedule
+from .._table import Table, activate
+from .._training import (
+    DIVERGED,
+    INTERRUPTED,
+    History,
+    Problem,
+    State,
+    train,
+)
+from ..core.optimizers import Optimizer, Solver, n_slots
+from ..core.regimen import Regimen
+from ..core.topology import Topology
+from ._bins import from_positions
+from ._recipe import Recipe
+
+#: Rows that the first parameters are fitted to.
+_SAMPLE = 1024
+#: Of the learning rate of the matrices, what biases get.
+_BIAS_RATE = 0.1
+_BETA_2 = 0.95
+
+
+class Member(NamedTuple):
+    """A trained network, and how it was found."""
+
+    theta: Array
+    #: The epoch that was kept, counted from 1, its validation score, and all scores.
+    best_epoch: int
+    score: float
+    scores: list[float]
+    ended: str
+
+
+def initialize(
+    topology: Topology, X: Array, random_state: np.random.RandomState
+) -> Array:
+    """First parameters that fit rows of the table.
+
+    Every pre-activation has a standard deviation of 1 on these rows, and a unit's bias
+    puts its zero at a random convex combination of five of them, so that no ReLU is
+    dead and every kink is where the data are (Holzmueller, Grinsztajn and Steinwart,
+    2024). Curves begin as straight lines.
+    """
+    embeddings = topology.embeddings
+    theta = np.zeros(topology.n_parameters, dtype=np.float32)
+    _, b, u, m, tables = embeddings.views(theta)
+    b[...] = random_state.uniform(-1, 1, b.shape)
+    for each in (u, m, *tables):
+        each[...] = random_state.normal(size=each.shape)
+    A = _embedded(topology, theta, X)
+    weights, biases = topology.views(theta)
+    for j, (W, bias) in enumerate(zip(weights, biases, strict=True)):
+        W[...] = random_state.normal(size=W.shape)
+        spread = (A @ W).std(axis=0)
+        # A column without spread says nothing of the scale.
+        W /= np.where(spread > 1e-6, spread, np.sqrt(len(W)))
+        Z = A @ W
+        if j == topology.n_layers - 1:
+            break
+        shares = random_state.exponential(size=(5, len(bias)))
+        rows = random_state.randint(len(Z), size=shares.shape)
+        picked = np.take_along_axis(Z, rows, axis=0)
+        bias[...] = -(shares / shares.sum(axis=0) * picked).sum(axis=0)
+        A = activate(topology.activations[j], (Z + bias).astype(np.float32))
+    return theta
+
+
+def _embedded(topology: Topology, theta: Array, X: Array) -> Array:
+    """A_0 of rows of the table while curves are still lines.  (E1) (E2)"""
+    embeddings = topology.embeddings
+    _, b, u, m, tables = embeddings.views(theta)
+    n, n_plain = embeddings.n_numbers, embeddings.n_plain
+    x = from_positions(X[:, :n], embeddings.edges)[:, :, None]
+    numbers = np.where(np.isnan(x), m, b + np.nan_to_num(x) * u)
+    parts = [numbers.reshape(len(X), -1), X[:, n : n + n_plain]]
+    parts += [
+        table[X[:, n + n_plain + c].astype(np.intp)] for c, table in enumerate(tables)
+    ]
+    return np.hstack(parts).astype(np.float32)
+
+
+def group_factors(topology: Topology) -> tuple[Array, Array]:
+    """Learning rates and decays of the groups of parameters, relative to the recipe's.
+
+    Adam's steps are as long as the learning rate, whatever the gradient: a matrix of
+    many rows must take shorter ones for its sums to move as much (the neural tangent
+    parametrisation, in which decay does not shrink with them).
+    """
+    J = topology.n_layers
+    rates, decays = np.ones(topology.n_groups), np.ones(topology.n_groups)
+    fan_in = np.sqrt(topology.sizes[:-1])
+    rates[0 : 2 * J : 2], decays[0 : 2 * J : 2] = 1 / fan_in, fan_in
+    rates[1 : 2 * J : 2], decays[1 : 2 * J : 2] = _BIAS_RATE, 0
+    # V, b, u, m of the numbers, then the tables of the codes.
+    rates[2 * J :] = [1, _BIAS_RATE, 1, 1, 1]
+    decays[2 * J :] = [1, 0, 1, 0, 1]
+    return rates, decays
+
+
+def train_member(
+    topology: Topology,
+    recipe: Recipe,
+    table: Table,
+    rows: Array,
+    validate: Callable[[Array], float],
+    seed: int,
+    stop: Callable[[], bool],
+) -> Member:
+    """Train a network on some rows; what is kept is the epoch of the best score.
+
+    ``stop()`` is asked after every epoch. Raises KeyboardInterrupt where there was one
+    before the first epoch was complete.
+    """
+    random_state = np.random.RandomState(seed)
+    sample = rows[random_state.permutation(len(rows))[:_SAMPLE]]
+    theta = initialize(topology, table.X[sample], random_state)
+    rates, decays = group_factors(topology)
+    optimizer = Optimizer(
+        Solver.ADAMW,
+        recipe.learning_rate_init,
+        beta_2=_BETA_2,
+        weight_decay=recipe.weight_decay,
+    )
+    total = table.weight_sum(rows)
+    problem = Problem(
+        topology=topology,
+        table=table,
+        alpha=0.0,
+        mean_weight=total / len(rows),
+        weights=(total, float(len(rows))),
+        max_iter=recipe.max_iter,
+        tol=0.0,
+        n_iter_no_change=recipe.n_iter_no_change,
+        batch_size=min(recipe.batch_size, len(rows)),
+        shuffle=True,
+        schedule=Schedule("constant", recipe.learning_rate_init, 0.5),
+        regimen=Regimen(
+            topology.n_groups,
+            dropout=recipe.dropout,
+            seed=seed,
+            rates=rates,
+            decays=decays,
+        ),
+        plan=Plan("cosine", "flat_cosine", "flat_cosine", recipe.max_iter),
+        validate=validate,
+        keeps_state=False,
+    )
+    state = State(
+        theta,
+        np.zeros((n_slots(Solver.ADAMW), len(theta)), dtype=np.float32),
+        optimizer,
+        random_state,
+        rows.copy(),
+        History(),
+    )
+    ended = train(problem, state, lambda history, message: stop())
+    scores = state.history.validation_scores
+    if ended == DIVERGED and not scores:
+        raise ValueError(
+            "Training diverged in its first epoch: lower learning_rate_init, which was "
+            f"{recipe.learning_rate_init!r}."
+        )
+    best = int(np.argmax(scores)) if np.isfinite(scores).any() else len(scores) - 1
+    return Member(state.theta, best + 1, scores[best], list(scores), ended)
+
+
+def was_interrupted(member: Any) -> bool:
+    return member.ended == INTERRUPTED

@@ -1,0 +1,72 @@
+"""The recipe: its numbers, by preset and by the size of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers that a bag of networks is trained by; docs/tabular.md says why."""
+
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str
+    n_folds: int
+    n_repeats: int
+    max_iter: int
+    batch_size: int
+    learning_rate_init: float
+    weight_decay: float
+    dropout: float
+    n_bins: int
+    embedding_size: int
+    #: Epochs without a better score after which a network is given up.
+    n_iter_no_change: float
+
+    @property
+    def n_members(self) -> int:
+        return self.n_folds * self.n_repeats
+
+
+#: What a parameter that is None stands for. A number by rows is (rows, number) pairs:
+#: the number of the first pair whose rows are not exceeded.
+PRESETS: dict[str, dict[str, Any]] = {
+    "fast": {
+        "hidden_layer_sizes": (128, 128),
+        "activation": "relu",
+        "n_folds": 8,
+        "n_repeats": 1,
+        "max_iter": ((10_000, 24), (50_000, 16), (None, 8)),
+    },
+    "balanced": {
+        "hidden_layer_sizes": (256, 256),
+        "activation": "relu",
+        "n_folds": 8,
+        "n_repeats": 1,
+        "max_iter": ((10_000, 48), (50_000, 24), (None, 16)),
+    },
+}
+COMMON: dict[str, Any] = {
+    "batch_size": ((1_500, 64), (10_000, 128), (50_000, 256), (None, 512)),
+    "learning_rate_init": 0.03,
+    "weight_decay": 0.02,
+    "dropout": 0.15,
+    "n_bins": 32,
+    "embedding_size": 8,
+    "n_iter_no_change": 16,
+}
+
+
+def make_recipe(preset: str, given: Mapping[str, Any], n_rows: int) -> Recipe:
+    """The preset's numbers for so many rows, but what was given instead of None."""
+    numbers = COMMON | PRESETS[preset]
+    numbers |= {name: value for name, value in given.items() if value is not None}
+    return Recipe(**{name: _of_size(value, n_rows) for name, value in numbers.items()})
+
+
+def _of_size(value: Any, n_rows: int) -> Any:
+    if not (isinstance(value, tuple) and value and isinstance(value[0], tuple)):
+        return value
+    return next(number for most, number in value if most is None or n_rows <= most)
