@@ -266,7 +266,7 @@ cdef inline real exponential(real x) noexcept nogil:
 
 
 cdef inline real exponential_less_one(real x) noexcept nogil:
-    """exp(x) - 1 for x <= 0, also where exp(x) is near 1; 1.1 ulp."""
+    """exp(x) - 1 for x <= 0, also where exp(x) is near 1; 1.3 ulp."""
     cdef real shifted, n, r
     # There it is -1 already; a NaN fails the comparison and stays.
     x = -40 if x < -40 else x
