@@ -1,10 +1,11 @@
 """The fused type, and the elementary functions.
 
 exp, tanh, log(1 + x), the logistic function and the tail of a normal are our own:
-without a branch or a call, so that compilers make vectors of loops over them. A number is reduced to a small
-interval, where a polynomial is as good as the type. The polynomials are Chebyshev fits
-in 60 digits, their coefficients rounded to the type. tests/test_elementary.py holds
-the errors that are stated here, in units in the last place (ulp).
+without a branch or a call, so that compilers make vectors of loops over them. A number
+is reduced to a small interval, where a polynomial is as good as the type. The
+polynomials are Chebyshev fits in 60 digits, their coefficients rounded to the type.
+tests/test_elementary.py holds the errors that are stated here, in units in the last
+place (ulp).
 """
 
 from libc.math cimport sqrt, sqrtf
