@@ -14,7 +14,6 @@ from . import _parameters as allow
 from ._base import BaseBackpropMLP, is_stochastic
 from ._inputs import Targets
 from ._layers import Array
-from .core.topology import Topology
 
 
 class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
@@ -249,7 +248,7 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
         # Of a fitted network: no more than its output is asked for.
         return "poisson" if self.out_activation_ == "exp" else "squared_error"
 
-    def _describe(self, topology: Topology, targets: Targets) -> None:
+    def _describe(self, topology: Any, targets: Targets) -> None:
         super()._describe(topology, targets)
         quantile = targets.loss == "quantile"
         self.quantiles_ = np.array(topology.loss_parameters) if quantile else None
