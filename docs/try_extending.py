@@ -27,7 +27,7 @@ from typing import NoReturn
 HERE = Path(__file__).resolve()
 ROOT = HERE.parent.parent
 PAGE = HERE.parent / "extending.md"
-NAME = "leaky_relu"
+NAME = "softsign"
 #: Test files whose cases follow from the diff blocks alone.
 SUITE = ("test_derivations.py", "test_gradients.py")
 
@@ -214,7 +214,7 @@ def stage_after(folder: Path) -> None:
         A, slope = np.empty_like(Z), np.ones_like(Z)
         engine.activation(kind, Z, A, 1)
         engine.derivative(kind, Z, A, slope)
-        near = {"rtol": 2 * np.finfo(dtype).eps, "atol": 0, "equal_nan": True}
+        near = {"rtol": 4 * np.finfo(dtype).eps, "atol": 0, "equal_nan": True}
         expect(
             np.allclose(A, reference.ACTIVATIONS[NAME](Z), **near)
             and np.allclose(slope[:-1], reference.DERIVATIVES[NAME](Z)[:-1], **near),
@@ -232,8 +232,8 @@ def stage_after(folder: Path) -> None:
     )
     Zs = net.forward(X, return_layers=True).Z
     expect(
-        all(abs(Z).min() > 1e-4 and (Z < 0).any() and (Z > 0).any() for Z in Zs),
-        "the network of the gradient test uses both slopes, and no kink",
+        any((Z < 0).any() for Z in Zs) and any((Z > 0).any() for Z in Zs),
+        "the network of the gradient test uses both signs",
     )
     _, gradient = net.loss_and_gradient(X, Y, input_gradient=True)
     for j, exact in enumerate(gradient.coefs):

@@ -107,6 +107,10 @@ class BaseBackpropMLP(BaseEstimator):
         """Weights of the training rows; the classifier multiplies in its own."""
         return sample_weight
 
+    def _loss_parameters(self) -> tuple[float, ...]:
+        """The numbers that the loss has besides outputs and targets."""
+        return ()
+
     def _after_epoch(self, epoch: int, loss: float, score: float | None) -> None:
         """Called after every epoch; prints scikit-learn's lines if verbose."""
         if self.verbose:
@@ -246,7 +250,11 @@ class BaseBackpropMLP(BaseEstimator):
             names.append(names[-1] if names else "identity")
         layers = [n_features, *hidden, targets.n_outputs]
         topology = make_topology(
-            layers, names[:-1], targets.output_activation, targets.loss
+            layers,
+            names[:-1],
+            targets.output_activation,
+            targets.loss,
+            loss_parameters=self._loss_parameters(),
         )
         return topology, names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,10 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer; ``()`` for none.
-    activation : {'identity', 'logistic', 'sigmoid', 'tanh', 'relu'} or sequence, \
-            default='relu'
-        Activation of the hidden layers (A1) to (A4): one name, or one per layer.
-        'sigmoid' is another name of 'logistic'.
+    activation : {'identity', 'logistic', 'sigmoid', 'tanh', 'relu', 'selu', 'silu', \
+            'gelu', 'mish', 'leaky_relu'} or sequence, default='relu'
+        Activation of the hidden layers (A1) to (A4), (A7) to (A11): one name, or one
+        per layer. 'sigmoid' is another name of 'logistic'.
     solver : {'lbfgs', 'sgd', 'adam', 'adamw'}, default='adam'
         'sgd' (O1) to (O3), 'adam' (O4), 'adamw' (O5), or SciPy's L-BFGS-B on all rows.
     alpha : float, default=0.0001
@@ -94,6 +95,10 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         for, and one inside a worker of joblib, another process or another thread. The
         number of threads does not change a result, except where
         ``SKBACKPROP_SIMD=portable`` leaves them to BLAS.
+    label_smoothing : float, default=0.0
+        Share of a label that training gives to all classes alike, in [0, 1) (L9). The
+        ``loss_`` of an epoch is that of the smoothed labels; validation, with
+        ``scoring='loss'`` too, takes labels as they are.
 
     Attributes
     ----------
@@ -147,7 +152,8 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
             allow.one_of("balanced"),
             allow.MAPPING,
             allow.MAPPINGS,
-        )
+        ),
+        "label_smoothing": (allow.interval(Real, 0, 1, "left"),),
     }
 
     def __init__(
@@ -181,6 +187,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         scoring: Any = None,
         dtype: Any = None,
         n_jobs: int | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -210,6 +217,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         self.dtype = dtype
         self.n_jobs = n_jobs
         self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
 
     def fit(
         self,
@@ -371,6 +379,10 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
     def _loss_name(self) -> str:
         softmax = self.out_activation_ == "softmax"
         return "categorical_cross_entropy" if softmax else "binary_cross_entropy"
+
+    def _loss_parameters(self) -> tuple[float, ...]:
+        share = float(self.label_smoothing)
+        return (share,) if share > 0 else ()
 
     def _weights(self, y: Any, sample_weight: Array | None) -> Array | None:
         if self.class_weight is None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._inputs import Targets, as_column, checked_weights, table_of
-from ._layers import Array
+from ._layers import Array, without_smoothing
 from ._table import predict, value_and_gradient
 from ._training import Problem
 
@@ -127,7 +127,9 @@ def validator(
     problem: Problem,
 ) -> Callable[[Array], float]:
     """The function from parameters to the validation score."""
-    topology, table, rows = problem.topology, problem.table, split.held_out
+    # Smoothed labels are for training; what validates is what was observed.
+    topology = without_smoothing(problem.topology)
+    table, rows = problem.table, split.held_out
     if rows is None:
         X_val, y_val, weights = _checked_validation(estimator, split.given, X.dtype)
         targets = estimator._targets(y_val, X.dtype)

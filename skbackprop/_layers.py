@@ -32,12 +32,23 @@ def make_topology(
     output_activation: str,
     loss: str,
     bias: Sequence[bool] | None = None,
+    loss_parameters: Sequence[float] = (),
 ) -> Topology:
     """Names to numbers; ``activations`` has one name per hidden layer."""
     kinds = [HIDDEN_ACTIVATIONS[name] for name in activations]
     kinds.append(OUTPUT_ACTIVATIONS[output_activation])
     biases = [True] * len(kinds) if bias is None else bias
-    return Topology(sizes, kinds, biases, LOSSES[loss])
+    return Topology(sizes, kinds, biases, LOSSES[loss], loss_parameters)
+
+
+def without_smoothing(topology: Topology) -> Topology:
+    """The same network with a loss of labels as they are.  (L9)"""
+    smoothed = (Loss.BINARY_CROSS_ENTROPY, Loss.CATEGORICAL_CROSS_ENTROPY)
+    if topology.loss not in smoothed or not topology.loss_parameters:
+        return topology
+    return Topology(
+        topology.sizes, topology.activations, topology.biases, topology.loss
+    )
 
 
 def initialize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -54,12 +54,14 @@ class Network:
     layer_sizes : sequence of int
         Columns of X, of each hidden layer, and of the output; at least two sizes.
     activations : str or sequence of str
-        One of 'identity', 'relu', 'sigmoid' (or 'logistic'), 'tanh' for each hidden
-        layer, or one name for all of them.
+        One of 'identity', 'relu', 'sigmoid' (or 'logistic'), 'tanh', 'selu', 'silu',
+        'gelu', 'mish', 'leaky_relu' for each hidden layer, or one name for all of
+        them.
     loss : {'squared_error', 'binary_cross_entropy', 'categorical_cross_entropy', \
-            'poisson'}
+            'poisson', 'absolute_error', 'huber', 'quantile'}
         'squared_error' is half the squared error, summed over the outputs (L1).
-    output_activation : {'identity', 'relu', 'sigmoid', 'tanh', 'exp', 'softmax'}
+    output_activation : {'identity', 'relu', 'sigmoid', 'tanh', 'selu', 'silu', \
+            'gelu', 'mish', 'leaky_relu', 'exp', 'softmax'}
         'softmax' goes with 'categorical_cross_entropy', and with it alone.
     bias : bool or sequence of bool, default=True
         Whether layers have biases: one flag, or one for every layer.
@@ -67,6 +69,10 @@ class Network:
         The type of the parameters and of all arithmetic.
     random_state : int, RandomState instance or None, default=None
         Draws the initial parameters (Glorot-uniform, biases too).
+    loss_parameters : sequence of float, default=()
+        For 'huber' its delta, 1 unless given (L7). For 'quantile' the levels, 0.5
+        unless given (L8): columns of the output and of Y take them in turn, so that Y
+        repeats every target. For a cross-entropy the share of label smoothing (L9).
 
     Attributes
     ----------
@@ -96,6 +102,7 @@ class Network:
         bias: bool | Sequence[bool] = True,
         dtype: npt.DTypeLike = np.float64,
         random_state: int | np.random.RandomState | None = None,
+        loss_parameters: Sequence[float] = (),
     ) -> None:
         sizes = _checked_sizes(layer_sizes)
         names = _per_layer("activations", activations, str, len(sizes) - 2)
@@ -108,7 +115,14 @@ class Network:
         self.dtype = _checked_dtype(dtype)
         self.loss_name, self.output_activation = loss, output_activation
         self.activations = tuple(names)
-        self._topology = make_topology(sizes, names, output_activation, loss, flags)
+        self._topology = make_topology(
+            sizes,
+            names,
+            output_activation,
+            loss,
+            flags,
+            _checked_parameters(loss_parameters),
+        )
         # The output layer takes the factor of the last hidden one.
         self._theta = initialize(
             self._topology,
@@ -403,6 +417,16 @@ def _per_layer(name: str, value: Any, kind: Any, length: int) -> list[Any]:
             f"{name} must be one value or a sequence of {length}. Got {value!r}."
         )
     return list(value)
+
+
+def _checked_parameters(values: Any) -> tuple[float, ...]:
+    if not isinstance(values, Sequence | np.ndarray) or not all(
+        isinstance(value, Real) and not isinstance(value, bool) for value in values
+    ):
+        raise ValueError(
+            f"loss_parameters must be a sequence of numbers. Got {values!r}."
+        )
+    return tuple(float(value) for value in values)
 
 
 def _checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:

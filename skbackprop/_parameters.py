@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
@@ -71,6 +72,20 @@ def sequence_of(constraint: Constraint) -> Constraint:
     )
 
 
+def _is_levels(value: Any) -> bool:
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str | bytes):
+        return False
+    if np.ndim(value) != 1 or len(value) == 0:
+        return False
+    if not all(isinstance(v, Real) and not isinstance(v, bool) for v in value):
+        return False
+    rising = all(a < b for a, b in pairwise(value))
+    return bool(rising and 0 < value[0] and value[-1] < 1)
+
+
+LEVELS = Constraint(
+    "a sequence of strictly increasing floats in the range (0.0, 1.0)", _is_levels
+)
 INTEGER = Constraint(
     "an int", lambda v: isinstance(v, Integral) and not isinstance(v, bool)
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,24 +21,34 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
 
     A drop-in for :class:`sklearn.neural_network.MLPRegressor`: the same parameters,
     defaults, fitted attributes and random draws. It minimises half the squared error
-    (L1), or the Poisson deviance (L4), of docs/derivations.md plus an L2 penalty (R1).
+    (L1), or another loss of docs/derivations.md, plus an L2 penalty (R1).
 
     Parameters
     ----------
     hidden_layer_sizes, activation
         As for :class:`BackpropMLPClassifier`, like all that is not named here.
-    loss : {'squared_error', 'poisson'}, default='squared_error'
+    loss : {'squared_error', 'poisson', 'absolute_error', 'huber', 'quantile'}, \
+            default='squared_error'
         'squared_error' is half the squared error, summed over the outputs, with an
         identity output; 'poisson' half the deviance with an exponential output, for
-        targets that are not negative. Keyword only.
+        targets that are not negative (L4); 'absolute_error' the distance, whose fit is
+        a median (L6); 'huber' the squared error within ``huber_delta``, and linear
+        beyond (L7); 'quantile' the pinball loss of the levels in ``quantile`` (L8).
+        Keyword only.
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
     shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
     early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
     max_fun, weight_decay, dtype, n_jobs
         As for :class:`BackpropMLPClassifier`.
     scoring : str, callable or None, default=None
-        Validation score: None for R^2, 'loss' for the negated loss, any scorer of
-        scikit-learn, or a callable ``scorer(estimator, X, y)``.
+        Validation score: None for R^2, or for the negated mean pinball loss where
+        ``loss='quantile'``; 'loss' for the negated loss, any scorer of scikit-learn,
+        or a callable ``scorer(estimator, X, y)``.
+    quantile : float or sequence of float, default=0.5
+        The level of ``loss='quantile'``, in (0, 1), or several that increase: one
+        network then has an output for each of them, and they never cross.
+    huber_delta : float, default=1.0
+        The residual, in units of y, from which on ``loss='huber'`` is linear.
 
     Attributes
     ----------
@@ -45,9 +56,12 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
     best_validation_score_, t_, n_iter_, n_layers_, n_outputs_, n_features_in_, \
     feature_names_in_
         As of :class:`BackpropMLPClassifier`. With several outputs ``loss_`` sums over
-        them: n_outputs times scikit-learn's, whose gradient is that of the sum.
+        them: n_outputs times scikit-learn's, whose gradient is that of the sum. Several
+        quantiles of a target are several outputs.
     out_activation_ : {'identity', 'exp'}
         Output activation.
+    quantiles_ : ndarray of float or None
+        The levels that are predicted; None for other losses than 'quantile'.
 
     Examples
     --------
@@ -63,7 +77,13 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
     """
 
     _rules = BaseBackpropMLP._rules | {
-        "loss": (allow.one_of("squared_error", "poisson"),)
+        "loss": (
+            allow.one_of(
+                "squared_error", "poisson", "absolute_error", "huber", "quantile"
+            ),
+        ),
+        "quantile": (allow.interval(Real, 0, 1, "neither"), allow.LEVELS),
+        "huber_delta": (allow.interval(Real, 0, None, "neither"),),
     }
 
     def __init__(
@@ -97,6 +117,8 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
         scoring: Any = None,
         dtype: Any = None,
         n_jobs: int | None = None,
+        quantile: Any = 0.5,
+        huber_delta: float = 1.0,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -126,6 +148,8 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
         self.dtype = dtype
         self.n_jobs = n_jobs
         self.loss = loss
+        self.quantile = quantile
+        self.huber_delta = huber_delta
 
     def fit(
         self,
@@ -207,16 +231,40 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
         if not np.isfinite(Y).all():
             raise ValueError(f"y has a number that is too large for {dtype}.")
         output = "exp" if self.loss == "poisson" else "identity"
+        if self.loss == "quantile":  # a column for each level of each target
+            Y = np.repeat(Y, len(self._levels()), axis=1)
         return Targets(Y, None, self.loss, output, Y.shape[1], None)
 
+    def _levels(self) -> tuple[float, ...]:
+        """The parameter ``quantile`` as levels."""
+        return tuple(float(level) for level in np.atleast_1d(self.quantile))
+
+    def _loss_parameters(self) -> tuple[float, ...]:
+        if self.loss == "huber":
+            return (float(self.huber_delta),)
+        return self._levels() if self.loss == "quantile" else ()
+
     def _loss_name(self) -> str:
+        # Of a fitted network: no more than its output is asked for.
         return "poisson" if self.out_activation_ == "exp" else "squared_error"
 
-    def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
-        """R^2, averaged over the outputs."""
-        from sklearn.metrics import r2_score  # long to load
+    def _describe(self, topology: Any, targets: Targets) -> None:
+        super()._describe(topology, targets)
+        quantile = targets.loss == "quantile"
+        self.quantiles_ = np.array(topology.loss_parameters) if quantile else None
 
-        return float(r2_score(truth, outputs, sample_weight=weights))
+    def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
+        """R^2, or minus the pinball loss, averaged over the outputs."""
+        if self.loss != "quantile":
+            from sklearn.metrics import r2_score  # long to load
+
+            return float(r2_score(truth, outputs, sample_weight=weights))
+        levels = np.array(self._levels())
+        outputs = _rearranged(outputs, len(levels))
+        error = truth.astype(np.float64) - outputs
+        level = np.tile(levels, outputs.shape[1] // len(levels))
+        pinball = np.maximum(level * error, (level - 1) * error).mean(axis=1)
+        return -float(np.average(pinball, weights=weights))
 
     def predict(self, X: Any) -> Array:
         """Predicted values.
@@ -227,12 +275,59 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            With several quantiles (n_samples, n_quantiles), or (n_samples, n_targets,
+            n_quantiles): they increase along the last axis, since the outputs are
+            sorted, which never makes the pinball loss of any row larger (L8).
         """
-        outputs = self._outputs(X)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        levels = getattr(self, "quantiles_", None)
+        if levels is None or len(levels) == 1:
+            outputs = self._outputs(X)
+            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        count = len(levels)
+        outputs = self._outputs(X, finish=lambda block: _rearranged(block, count))
+        if outputs.shape[1] == count:
+            return outputs
+        return outputs.reshape(len(outputs), -1, count)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2 of the prediction; D^2 of the pinball loss after ``loss='quantile'``.
+
+        D^2 is the share of the pinball loss of the best constant that the prediction
+        does away with, averaged over targets and levels: 1 is perfect, 0 is the
+        constant. See :func:`sklearn.metrics.d2_pinball_score`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        levels = getattr(self, "quantiles_", None)
+        if levels is None:
+            return super().score(X, y, sample_weight=sample_weight)
+        from sklearn.metrics import d2_pinball_score  # long to load
+
+        outputs = self.predict(X)
+        if len(levels) == 1:
+            outputs = outputs[..., None]
+        scores = [
+            d2_pinball_score(y, outputs[..., k], sample_weight=sample_weight, alpha=t)
+            for k, t in enumerate(levels)
+        ]
+        return float(np.mean(scores))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _rearranged(outputs: Array, n_levels: int) -> Array:
+    """Quantiles in increasing order: what belongs to a target is sorted.  (L8)"""
+    blocks = outputs.reshape(len(outputs), -1, n_levels)
+    return np.sort(blocks, axis=2).reshape(outputs.shape)

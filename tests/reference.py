@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, xlog1py, xlogy
+from scipy.special import expit, ndtr, xlog1py, xlogy
 
 Array = NDArray[np.floating]
 Function = Callable[[Array], Array]
@@ -86,6 +86,62 @@ def tanh_derivative(Z: Array) -> Array:
     return 1 - np.tanh(Z) ** 2
 
 
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+def selu(Z: Array) -> Array:
+    """f(z) = lambda z for z > 0, else lambda alpha (exp(z) - 1).  (A7)"""
+    left = SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(Z, 0))
+    return np.where(Z > 0, SELU_SCALE * Z, left)
+
+
+def selu_derivative(Z: Array) -> Array:
+    """f'(z) = lambda for z > 0, else lambda alpha exp(z).  (A7)"""
+    left = SELU_SCALE * SELU_ALPHA * np.exp(np.minimum(Z, 0))
+    return np.where(Z > 0, np.full_like(Z, SELU_SCALE), left)
+
+
+def silu(Z: Array) -> Array:
+    """f(z) = z sigma(z).  (A8)"""
+    return Z * expit(Z)
+
+
+def silu_derivative(Z: Array) -> Array:
+    """f'(z) = sigma(z) (1 + z sigma(-z)).  (A8)"""
+    return expit(Z) * (1 + Z * expit(-Z))
+
+
+def gelu(Z: Array) -> Array:
+    """f(z) = z Phi(z), with the distribution Phi of a standard normal.  (A9)"""
+    return Z * ndtr(Z)
+
+
+def gelu_derivative(Z: Array) -> Array:
+    """f'(z) = Phi(z) + z phi(z), with its density phi.  (A9)"""
+    return ndtr(Z) + Z * np.exp(-(Z**2) / 2) / np.sqrt(2 * np.pi).astype(Z.dtype)
+
+
+def mish(Z: Array) -> Array:
+    """f(z) = z tanh(log(1 + exp(z))).  (A10)"""
+    return Z * np.tanh(np.logaddexp(0, Z))
+
+
+def mish_derivative(Z: Array) -> Array:
+    """f'(z) = t + z sigma(z) (1 - t^2) with t = f(z) / z.  (A10)"""
+    t = np.tanh(np.logaddexp(0, Z))
+    return t + Z * expit(Z) * (1 - t**2)
+
+
+def leaky_relu(Z: Array) -> Array:
+    """f(z) = max(z, 0.01 z).  (A11)"""
+    return np.maximum(Z, 0.01 * Z)
+
+
+def leaky_relu_derivative(Z: Array) -> Array:
+    """f'(z) = 1 for z > 0, else 0.01.  (A11)"""
+    return np.where(Z > 0, 1, 0.01).astype(Z.dtype)
+
+
 def exp(Z: Array) -> Array:
     """f(z) = exp(z), of the output only.  (A5)"""
     return np.exp(Z)
@@ -113,6 +169,11 @@ ACTIVATIONS: dict[str, Function] = {
     "relu": relu,
     "sigmoid": sigmoid,
     "tanh": tanh,
+    "selu": selu,
+    "silu": silu,
+    "gelu": gelu,
+    "mish": mish,
+    "leaky_relu": leaky_relu,
     "exp": exp,
 }
 DERIVATIVES: dict[str, Function] = {
@@ -120,6 +181,11 @@ DERIVATIVES: dict[str, Function] = {
     "relu": relu_derivative,
     "sigmoid": sigmoid_derivative,
     "tanh": tanh_derivative,
+    "selu": selu_derivative,
+    "silu": silu_derivative,
+    "gelu": gelu_derivative,
+    "mish": mish_derivative,
+    "leaky_relu": leaky_relu_derivative,
     "exp": exp_derivative,
 }
 
@@ -150,10 +216,39 @@ def poisson(A: Array, Y: Array) -> tuple[Array, Array]:
     return xlogy(Y, Y / C) - Y + C, np.where(eps < A, 1 - Y / C, 0)
 
 
-LOSSES: dict[str, Callable[[Array, Array], tuple[Array, Array]]] = {
+def absolute_error(A: Array, Y: Array) -> tuple[Array, Array]:
+    """l = |a - y|, dl/da = sign(a - y), 0 at 0.  (L6)"""
+    return np.abs(A - Y), np.sign(A - Y)
+
+
+def huber(A: Array, Y: Array, delta: float = 1.0) -> tuple[Array, Array]:
+    """l = r^2 / 2 for r = a - y within delta, else delta (|r| - delta / 2).  (L7)"""
+    R = A - Y
+    outside = delta * (np.abs(R) - delta / 2)
+    return np.where(np.abs(R) <= delta, R**2 / 2, outside), np.clip(R, -delta, delta)
+
+
+def quantile(A: Array, Y: Array, *levels: float) -> tuple[Array, Array]:
+    """l = max(tau (y - a), (tau - 1) (y - a)), columns taking tau in turn.  (L8)"""
+    levels = levels or (0.5,)
+    tau = np.tile(levels, A.shape[1] // len(levels)).astype(A.dtype)
+    slope = np.where(A > Y, 1 - tau, np.where(A < Y, -tau, 0))
+    return np.maximum(tau * (Y - A), (tau - 1) * (Y - A)), slope
+
+
+def smoothed(name: str, Y: Array, epsilon: float) -> Array:
+    """(1 - epsilon) y + epsilon / K; of a sigmoid K is 2.  (L9)"""
+    K = 2 if name == "binary_cross_entropy" else Y.shape[1]
+    return (1 - epsilon) * Y + epsilon / K
+
+
+LOSSES: dict[str, Callable[..., tuple[Array, Array]]] = {
     "squared_error": squared_error,
     "binary_cross_entropy": binary_cross_entropy,
     "poisson": poisson,
+    "absolute_error": absolute_error,
+    "huber": huber,
+    "quantile": quantile,
 }
 
 
@@ -202,20 +297,36 @@ CANONICAL: dict[str, str] = {
     "categorical_cross_entropy": "softmax",
     "poisson": "exp",
 }
+#: The output that goes with a loss, also where it does not make a pair of (L5).
+LINKS: dict[str, str] = CANONICAL | {
+    "absolute_error": "identity",
+    "huber": "identity",
+    "quantile": "identity",
+}
+SMOOTHED = ("binary_cross_entropy", "categorical_cross_entropy")
 
 
-def loss_rows(name: str, output: str, Z: Array, Y: Array) -> Array:
-    """l_i, shape (n,), the sum over outputs: (L1), (L2), (L3) or (L4)."""
-    if CANONICAL[name] == output:
+def loss_rows(
+    name: str, output: str, Z: Array, Y: Array, parameters: Sequence[float] = ()
+) -> Array:
+    """l_i, shape (n,), the sum over outputs: (L1) to (L4), (L6) to (L9)."""
+    if name in SMOOTHED and parameters:
+        Y, parameters = smoothed(name, Y, *parameters), ()
+    if CANONICAL.get(name) == output:
         return canonical_rows(name, Z, Y)
-    return LOSSES[name](ACTIVATIONS[output](Z), Y)[0].sum(axis=1)
+    return LOSSES[name](ACTIVATIONS[output](Z), Y, *parameters)[0].sum(axis=1)
 
 
-def delta_rows(name: str, output: str, Z: Array, Y: Array) -> Array:
+def delta_rows(
+    name: str, output: str, Z: Array, Y: Array, parameters: Sequence[float] = ()
+) -> Array:
     """dl_i/dZ_J = dl_i/dA_J * f_J'(Z_J).  (B1), or (L5) for a canonical pair"""
-    if CANONICAL[name] == output:
+    if name in SMOOTHED and parameters:
+        Y, parameters = smoothed(name, Y, *parameters), ()
+    if CANONICAL.get(name) == output:
         return canonical_delta(name, Z, Y)
-    return LOSSES[name](ACTIVATIONS[output](Z), Y)[1] * DERIVATIVES[output](Z)
+    by_a = LOSSES[name](ACTIVATIONS[output](Z), Y, *parameters)[1]
+    return by_a * DERIVATIVES[output](Z)
 
 
 def objective(
@@ -263,14 +374,16 @@ def loss_and_gradient(
     sample_weight: Array | None = None,
     alpha: float = 0.0,
     denominator: float | None = None,
+    parameters: Sequence[float] = (),
 ) -> tuple[float, list[Array], list[Array | None], Array]:
     """L by (L0); dL/dW_j, dL/db_j and dL/dX by (B1) to (B5) and (R1)."""
     w = np.ones(len(X)) if sample_weight is None else sample_weight
     D = float(w.sum()) if denominator is None else denominator
     Zs, As = forward(X, coefs, intercepts, activations)
     inputs = [X, *As[:-1]]
-    value = objective(loss_rows(loss, activations[-1], Zs[-1], Y), w, coefs, alpha, D)
-    delta = w[:, None] * delta_rows(loss, activations[-1], Zs[-1], Y) / D
+    pair = loss, activations[-1], Zs[-1], Y, parameters
+    value = objective(loss_rows(*pair), w, coefs, alpha, D)
+    delta = w[:, None] * delta_rows(*pair) / D
     dcoefs: list[Array] = []
     dintercepts: list[Array | None] = []
     for j in reversed(range(len(coefs))):

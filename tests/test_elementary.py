@@ -2,23 +2,44 @@
 
 import numpy as np
 import pytest
+from mpmath import mp, mpf
 
 from skbackprop.core import engine
 
 DTYPES = [np.float32, np.float64]
 #: The errors that core/real.pxd states, in units in the last place.
-MOST = {"exp": 1.0, "tanh": 2.6, "logistic": 2.4, "log1p": 1.3}
+MOST = {
+    "exp": 1.0,
+    "tanh": 2.6,
+    "logistic": 2.4,
+    "log1p": 1.3,
+    "expm1": 1.3,
+    "normal_tail": 5.2,
+}
 WIDE = np.longdouble
 # Where long double is double, only float32 can be measured.
 MEASURABLE = [np.float32] + ([np.float64] if np.finfo(WIDE).nmant > 60 else [])
 
 
 def wide(name, x):
+    if name == "normal_tail":
+        return exact_tail(x)
     x = x.astype(WIDE)
     with np.errstate(over="ignore", under="ignore"):
         if name == "logistic":
             return 1 / (1 + np.exp(-x))
+        if name == "expm1":
+            return np.expm1(x)
         return {"exp": np.exp, "tanh": np.tanh, "log1p": np.log1p}[name](x)
+
+
+def exact_tail(x):
+    """P(N > x), as sums of two doubles; NumPy has no such function."""
+    with mp.workdps(50):
+        exact = [mp.erfc(mpf(float(z)) / mp.sqrt(2)) / 2 for z in x]
+        high = np.array([float(q) for q in exact])
+        rest = [float(q - mpf(h)) for q, h in zip(exact, high, strict=True)]
+    return high.astype(WIDE) + np.array(rest).astype(WIDE)
 
 
 def ours(name, x):
@@ -34,6 +55,16 @@ def sample(name, dtype):
     if name == "exp":
         low, high = np.log(info.smallest_subnormal), np.log(info.max)
         parts = [rng.uniform(low, high, 400_000), rng.normal(size=200_000)]
+    elif name == "normal_tail":  # as far as it is a normal number
+        last = 12.8 if dtype == np.float32 else 37.4
+        parts = [
+            rng.uniform(0, last, 4000),
+            np.abs(rng.normal(size=3000)),
+            np.exp(rng.uniform(-40, 0, 300)),
+        ]
+    elif name == "expm1":
+        size = np.exp(rng.uniform(-40, 4, 300_000))
+        parts = [-np.abs(rng.normal(size=300_000)), -size]
     elif name == "log1p":
         parts = [
             np.exp(rng.uniform(-80, 60, 300_000)),
@@ -70,6 +101,8 @@ def test_error_is_as_stated(name, dtype):
         ("logistic", [0.0, np.inf, -np.inf, np.nan], [0.5, 1, 0, np.nan]),
         ("logistic", [1e30, -1e30], [1, 0]),
         ("log1p", [0.0, np.inf, np.nan], [0, np.inf, np.nan]),
+        ("expm1", [0.0, -1e30, -np.inf, np.nan], [0, -1, -1, np.nan]),
+        ("normal_tail", [0.0, 40.0, 1e30, np.inf, np.nan], [0.5, 0, 0, 0, np.nan]),
     ],
 )
 def test_special_values(name, x, want, dtype):
@@ -88,8 +121,9 @@ def test_tanh_is_odd_to_the_sign_of_zero(dtype):
 def test_small_arguments_keep_their_digits(dtype):
     """Where 1 + x is 1, and where exp(x) - 1 would cancel."""
     x = np.array([1e-30, 3e-20, 1e-18], dtype)
-    for name in "tanh", "log1p":
-        assert np.allclose(ours(name, x), x, rtol=2 * np.finfo(dtype).eps, atol=0)
+    for name, sign in ("tanh", 1), ("log1p", 1), ("expm1", -1):
+        near = {"rtol": 2 * np.finfo(dtype).eps, "atol": 0}
+        assert np.allclose(ours(name, sign * x), sign * x, **near)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

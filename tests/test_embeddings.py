@@ -50,7 +50,7 @@ def network(loss="squared_error", *, dtype=np.float64, **kwargs):
         else Activation.IDENTITY
     )
     kinds = [Activation.TANH, output]
-    t = Topology([e.n_outputs, 6, 2], kinds, [True, True], Loss[loss.upper()], e)
+    t = Topology([e.n_outputs, 6, 2], kinds, [True, True], Loss[loss.upper()], (), e)
     theta = np.random.default_rng(1).normal(scale=0.5, size=t.n_parameters)
     return t, theta.astype(dtype)
 
@@ -243,7 +243,7 @@ def test_bad_shapes_are_refused(arguments, message):
 def test_doors_refuse_what_embeddings_cannot():
     t, theta = network()
     with pytest.raises(ValueError, match=r"sizes\[0\] must be"):
-        Topology([5, 2], [0], [True], 0, t.embeddings)
+        Topology([5, 2], [0], [True], 0, (), t.embeddings)
     table = make_table(example(4), Y=np.zeros((4, 2)), dtype=np.float64)
     with pytest.raises(ValueError, match="dX must be empty"):
         value_and_gradient(
@@ -256,7 +256,7 @@ def test_doors_refuse_what_embeddings_cannot():
 def test_gradients_are_the_formulas():
     """(E3) and (E4), from dL/dA_0 = delta_1 W_1^T."""
     e = embeddings(dimension=3)
-    t = Topology([e.n_outputs, 2], [0], [True], Loss.SQUARED_ERROR, e)
+    t = Topology([e.n_outputs, 2], [0], [True], Loss.SQUARED_ERROR, (), e)
     theta = np.random.default_rng(1).normal(size=t.n_parameters)
     X, Y = example(40), np.random.default_rng(2).normal(size=(40, 2))
     table = make_table(X, Y=Y, dtype=np.float64)

@@ -39,9 +39,11 @@ from .places cimport (
 from .products cimport affine_rows, back, half_square, to_rows
 from .real cimport (
     exponential,
+    exponential_less_one,
     hyperbolic_tangent,
     log_of_one_plus,
     logistic,
+    normal_tail,
     real,
 )
 from .regimen cimport DECAY_, DROPOUT_, RATE_, Regimen
@@ -564,8 +566,9 @@ def derivative(int kind, const real[::1] Z, const real[::1] A, real[::1] delta):
 
 
 def elementary(str name, const real[::1] x, real[::1] out):
-    """out = exp(x), tanh(x), 1 / (1 + exp(-x)) or log(1 + x), by its name."""
+    """out = exp(x), exp(x) - 1, tanh(x), log(1 + x), ... by its name."""
     cdef Py_ssize_t i, n = x.shape[0]
+    cdef real e = 0
     if out.shape[0] != n:
         raise ValueError("x and out must have one length")
     if name == "exp":
@@ -580,6 +583,12 @@ def elementary(str name, const real[::1] x, real[::1] out):
     elif name == "log1p":
         for i in range(n):
             out[i] = log_of_one_plus(x[i])
+    elif name == "expm1":
+        for i in range(n):
+            out[i] = exponential_less_one(x[i])
+    elif name == "normal_tail":
+        for i in range(n):
+            out[i] = normal_tail(x[i], &e)
     else:
         raise ValueError(f"there is no function {name!r}")
 

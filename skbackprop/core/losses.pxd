@@ -8,7 +8,8 @@ Both work on LANES elements, so that every loop is one that compilers turn into
 vectors, and in double, since a loss is summed over many rows. ``weighted_loss`` and
 ``label_loss`` go over the rows: they return sum_i w_i l_i and write delta, which is
 scale w_i times dl_i/dA or dl_i/dZ. Z, A, Y and delta are row-major (n, q), flat; a w
-of NULL means weights of one.
+of NULL means weights of one. A loss may have parameters, of which element k of a row
+has number k modulo their count: q is a multiple of it.
 """
 
 from libc.math cimport log, log1p
@@ -25,10 +26,13 @@ cpdef enum Loss:
     BINARY_CROSS_ENTROPY = 1
     CATEGORICAL_CROSS_ENTROPY = 2
     POISSON = 3
+    ABSOLUTE_ERROR = 4
+    HUBER = 5
+    QUANTILE = 6
 
 
 cdef inline int canonical_output(int loss) noexcept nogil:
-    """The output f_J for which delta_J = w (A_J - Y).  (L5)"""
+    """The output f_J for which delta_J = w (A_J - Y), or else identity.  (L5)"""
     if loss == Loss.BINARY_CROSS_ENTROPY:
         return Activation.SIGMOID
     if loss == Loss.CATEGORICAL_CROSS_ENTROPY:
@@ -39,11 +43,20 @@ cdef inline int canonical_output(int loss) noexcept nogil:
 
 
 cdef inline void loss_and_delta(
-    int loss, const double* A, const double* Y, double eps, double* l, double* delta
+    int loss,
+    const double* A,
+    const double* Y,
+    const double* c,
+    double eps,
+    double* l,
+    double* delta,
 ) noexcept nogil:
-    """l = l(A, Y) and delta = dl/dA of LANES elements.  (L1) (L2) (L4)"""
+    """l = l(A, Y) and delta = dl/dA of LANES elements with the parameters c.
+
+    (L1) (L2) (L4) (L6) (L7) (L8)
+    """
     cdef int i
-    cdef double a, y
+    cdef double a, y, r
     if loss == Loss.SQUARED_ERROR:  # (L1)
         for i in range(LANES):
             delta[i] = A[i] - Y[i]
@@ -67,6 +80,22 @@ cdef inline void loss_and_delta(
             else:
                 delta[i] = 1 - y / a
             l[i] = a - y + (y * log(y / a) if y > 0 else 0)
+    elif loss == Loss.ABSOLUTE_ERROR:  # (L6); where r is 0 or a NaN, r is the slope
+        for i in range(LANES):
+            r = A[i] - Y[i]
+            delta[i] = 1 if r > 0 else (-1 if r < 0 else r)
+            l[i] = delta[i] * r
+    elif loss == Loss.HUBER:  # (L7): r clipped to [-c, c] is the slope
+        for i in range(LANES):
+            r = A[i] - Y[i]
+            delta[i] = c[i] if r > c[i] else (-c[i] if r < -c[i] else r)
+            # r^2 / 2 inside, c (|r| - c / 2) outside.
+            l[i] = delta[i] * (r - 0.5 * delta[i])
+    elif loss == Loss.QUANTILE:  # (L8), of the level c
+        for i in range(LANES):
+            r = A[i] - Y[i]
+            delta[i] = 1 - c[i] if r > 0 else (-c[i] if r < 0 else r)
+            l[i] = delta[i] * r
 
 
 cdef inline void canonical_loss_and_delta(
@@ -97,6 +126,8 @@ cdef inline void canonical_loss_and_delta(
 
 cdef inline double weighted_loss(
     int loss,
+    const double* parameters,
+    Py_ssize_t n_parameters,
     bint from_z,
     const real* values,
     const real* Y,
@@ -110,6 +141,7 @@ cdef inline double weighted_loss(
     cdef Py_ssize_t e = 0, k, row = 0, column = 0, count = n * q
     cdef double[LANES] z
     cdef double[LANES] y
+    cdef double[LANES] c
     cdef double[LANES] l
     cdef double[LANES] d
     cdef double w_i, value = 0
@@ -118,11 +150,17 @@ cdef inline double weighted_loss(
         for k in range(LANES):
             z[k] = values[min(e + k, count - 1)]
             y[k] = Y[min(e + k, count - 1)]
+        if n_parameters > 0:
+            for k in range(LANES):
+                c[k] = parameters[(e + k) % n_parameters]
+            if loss == Loss.BINARY_CROSS_ENTROPY:  # two classes per output  (L9)
+                for k in range(LANES):
+                    y[k] = (1 - c[k]) * y[k] + 0.5 * c[k]
         if from_z:
             canonical_loss_and_delta(loss, &z[0], &y[0], &l[0], &d[0])
         else:
             loss_and_delta(
-                loss, &z[0], &y[0], machine_epsilon(tag), &l[0], &d[0]
+                loss, &z[0], &y[0], &c[0], machine_epsilon(tag), &l[0], &d[0]
             )
         for k in range(min(LANES, count - e)):
             w_i = w[row] if w != NULL else 1
@@ -133,6 +171,33 @@ cdef inline double weighted_loss(
             if column == q:
                 row, column = row + 1, 0
         e += LANES
+    return value
+
+
+cdef inline double smoothing(
+    double epsilon,
+    const real* Z,
+    const int* labels,
+    const real* w,
+    Py_ssize_t n,
+    Py_ssize_t q,
+    double scale,
+    real* delta,
+) noexcept nogil:
+    """What the labels' share epsilon for all classes adds to (L3) and delta.  (L9)"""
+    cdef Py_ssize_t i, j, t
+    cdef double w_i, gap, value = 0
+    for i in range(n):
+        w_i = w[i] if w != NULL else 1
+        if w_i == 0:  # adds nothing, not even an infinity
+            continue
+        t = i * q + labels[i]
+        gap = 0
+        for j in range(i * q, i * q + q):
+            gap += <double> Z[t] - Z[j]
+            delta[j] -= <real> (scale * w_i * epsilon / q)
+        delta[t] += <real> (scale * w_i * epsilon)
+        value += w_i * epsilon * gap / q
     return value
 
 

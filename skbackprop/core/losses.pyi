@@ -7,5 +7,8 @@ class Loss(IntEnum):
     BINARY_CROSS_ENTROPY = 1
     CATEGORICAL_CROSS_ENTROPY = 2
     POISSON = 3
+    ABSOLUTE_ERROR = 4
+    HUBER = 5
+    QUANTILE = 6
 
 def canonical(loss: int) -> Activation: ...

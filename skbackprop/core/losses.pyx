@@ -2,5 +2,5 @@
 
 
 def canonical(int loss):
-    """The ``Activation`` of the output whose delta_J is A_J - Y.  (L5)"""
+    """The ``Activation`` of the output whose delta_J is A_J - Y, if any.  (L5)"""
     return canonical_output(loss)

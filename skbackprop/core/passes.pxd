@@ -28,7 +28,7 @@ from .gather cimport (
     gather_rows,
     gather_weights,
 )
-from .losses cimport Loss, label_loss, weighted_loss
+from .losses cimport Loss, label_loss, smoothing, weighted_loss
 from .matrix cimport GROUP, panels, stride, width
 from .optimizers cimport Optimizer, step
 from .places cimport (
@@ -289,6 +289,9 @@ cdef inline void output_loss(
     cdef real* delta_J = &work[places[J + 1, ROWS_]]
     cdef real* values = Z_J
     cdef real* w = NULL
+    cdef const double* parameters = NULL
+    if t.parameters.shape[0] > 0:
+        parameters = &t.parameters[0]
     if sample_weight.shape[0] > 0:
         gather_weights(sample_weight, rows, start, first, last, w_batch)
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
@@ -307,10 +310,15 @@ cdef inline void output_loss(
             sums[i // GROUP] = label_loss(
                 Z_J + i * q, &label_work[i], w, m, q, scale, delta_J + i * q
             )
+            if parameters != NULL and parameters[0] > 0:
+                sums[i // GROUP] += smoothing(
+                    parameters[0], Z_J + i * q, &label_work[i], w, m, q, scale,
+                    delta_J + i * q,
+                )
         else:
             sums[i // GROUP] = weighted_loss(
-                t.loss, t.from_z, values + i * q, Y_batch + i * q, w, m, q, scale,
-                delta_J + i * q,
+                t.loss, parameters, t.parameters.shape[0], t.from_z, values + i * q,
+                Y_batch + i * q, w, m, q, scale, delta_J + i * q,
             )
         i += m
     if not t.from_z:

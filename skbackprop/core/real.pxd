@@ -1,10 +1,11 @@
 """The fused type, and the elementary functions.
 
-exp, tanh, log(1 + x) and the logistic function are our own: without a branch or a
-call, so that compilers make vectors of loops over them. A number is reduced to a small
-interval, where a polynomial is as good as the type. The polynomials are Chebyshev fits
-in 60 digits, their coefficients rounded to the type. tests/test_elementary.py holds
-the errors that are stated here, in units in the last place (ulp).
+exp, tanh, log(1 + x), the logistic function and the tail of a normal are our own:
+without a branch or a call, so that compilers make vectors of loops over them. A number
+is reduced to a small interval, where a polynomial is as good as the type. The
+polynomials are Chebyshev fits in 60 digits, their coefficients rounded to the type.
+tests/test_elementary.py holds the errors that are stated here, in units in the last
+place (ulp).
 """
 
 from libc.math cimport sqrt, sqrtf
@@ -125,6 +126,17 @@ cdef inline real with_sign(real size, real x) noexcept nogil:
         return real_d(bits_d(size) | (bits_d(x) & SIGN_D))
 
 
+cdef inline real without_low_bits(real x) noexcept nogil:
+    """x without half of its digits: the square of that is exact.
+
+    The rounding of x^2 would be an error of x^2 ulp in exp(-x^2 / 2).
+    """
+    if real is float:
+        return real_f(bits_f(x) & <int32_t> -4096)
+    else:
+        return real_d(bits_d(x) & <int64_t> -134217728)
+
+
 # Polynomials -----------------------------------------------------------------
 
 
@@ -189,6 +201,53 @@ cdef inline real log_tail(real z) noexcept nogil:
             )
         )
 
+cdef inline real normal_ratio(real x) noexcept nogil:
+    """Q(x) exp(x^2 / 2) for 0 <= x <= 39, with Q the tail of a standard normal.
+
+    x + 4 times this changes little and slowly: a polynomial in t = (x - 4) / (x + 4),
+    written so that one quotient serves twice.
+    """
+    cdef real u = 1 / (x + 4), t, p
+    t = 1 - 8 * u
+    if real is float:
+        p = <float> -5.034439527662471e-05
+        p = p * t - <float> 0.00022927882673684508
+        p = p * t + <float> 0.00017151754582300782
+        p = p * t + <float> 0.0016433807322755456
+        p = p * t - <float> 0.0034900899045169353
+        p = p * t - <float> 0.007544809486716986
+        p = p * t + <float> 0.06039774417877197
+        p = p * t - <float> 0.18652132153511047
+        p = p * t + <float> 0.38713735342025757
+        p = p * t - <float> 0.6078966856002808
+        p = p * t + <float> 0.7552851438522339
+    else:
+        p = -6.956493025352831e-10
+        p = p * t - 2.4545235044259033e-09
+        p = p * t + 1.8447535232485742e-09
+        p = p * t + 1.9374886380522798e-08
+        p = p * t + 1.3320772310367773e-08
+        p = p * t - 8.502508176663362e-08
+        p = p * t - 1.549133718099133e-07
+        p = p * t + 2.714643213193074e-07
+        p = p * t + 1.0214618696615973e-06
+        p = p * t - 6.29508343694983e-07
+        p = p * t - 5.920109799721969e-06
+        p = p * t + 7.165990534208174e-07
+        p = p * t + 3.514466162725137e-05
+        p = p * t - 1.9082429161357464e-06
+        p = p * t - 0.00023109492958876522
+        p = p * t + 0.0001333443101408164
+        p = p * t + 0.0016308184568438854
+        p = p * t - 0.0034796923671979656
+        p = p * t - 0.007540188966673124
+        p = p * t + 0.060396574890927764
+        p = p * t - 0.186521857959659
+        p = p * t + 0.3871374007422147
+        p = p * t - 0.6078966419718921
+        p = p * t + 0.7552851304157515
+    return u * p
+
 
 # Functions -------------------------------------------------------------------
 
@@ -207,19 +266,24 @@ cdef inline real exponential(real x) noexcept nogil:
     return times_power(1 + (r + r * r * exp_tail(r)), shifted)
 
 
-cdef inline real hyperbolic_tangent(real x) noexcept nogil:
-    """tanh(x) = -e / (2 + e) with e = exp(-2 |x|) - 1; 2.6 ulp."""
-    cdef real size = with_sign(x, -1), shifted, n, r, e
-    # There it is 1 already; the sign bit was set, so that size is -|x|.
-    size = -20 if size < -20 else size
-    size = 2 * size
-    shifted = size * <real> 1.4426950408889634 + shifter(&x)
+cdef inline real exponential_less_one(real x) noexcept nogil:
+    """exp(x) - 1 for x <= 0, also where exp(x) is near 1; 1.3 ulp."""
+    cdef real shifted, n, r
+    # There it is -1 already; a NaN fails the comparison and stays.
+    x = -40 if x < -40 else x
+    shifted = x * <real> 1.4426950408889634 + shifter(&x)
     n = shifted - shifter(&x)
-    r = (size - n * ln2_high(&x)) - n * ln2_low(&x)
+    r = (x - n * ln2_high(&x)) - n * ln2_low(&x)
     # 2^n (exp(r) - 1) + (2^n - 1): nothing cancels where x is small, and n is 0.
-    e = times_power(r + r * r * exp_tail(r), shifted) + (
+    return times_power(r + r * r * exp_tail(r), shifted) + (
         times_power(<real> 1, shifted) - 1
     )
+
+
+cdef inline real hyperbolic_tangent(real x) noexcept nogil:
+    """tanh(x) = -e / (2 + e) with e = exp(-2 |x|) - 1; 2.6 ulp."""
+    # The sign bit is set: -2 |x|.
+    cdef real e = exponential_less_one(2 * with_sign(x, -1))
     return with_sign((0 - e) / (2 + e), x)
 
 
@@ -228,6 +292,25 @@ cdef inline real logistic(real x) noexcept nogil:
     cdef real e = exponential(-x if x > 0 else x)
     # A NaN fails both comparisons and comes out as e / (1 + e), a NaN.
     return (1 if x > 0 else e) / (1 + e)
+
+
+cdef inline real normal_tail(real x, real* e) noexcept nogil:
+    """Q(x) = P(N > x) of a standard normal, for x >= 0; e = exp(-x^2 / 2).
+
+    At most 5.2 ulp, however small Q is; see ``without_low_bits``.
+    """
+    cdef real high, square, rest, shifted, n, r
+    # There both are 0 already, and beyond it the square would overflow.
+    cdef real top = 15 if real is float else 39
+    x = top if x > top else x
+    high = without_low_bits(x)
+    square = <real> -0.5 * high * high
+    rest = <real> -0.5 * (x - high) * (x + high)
+    shifted = (square + rest) * <real> 1.4426950408889634 + shifter(&x)
+    n = shifted - shifter(&x)
+    r = ((square - n * ln2_high(&x)) - n * ln2_low(&x)) + rest
+    e[0] = times_power(1 + (r + r * r * exp_tail(r)), shifted)
+    return e[0] * normal_ratio(x)
 
 
 cdef inline real log_of_one_plus(real x) noexcept nogil:

@@ -1,4 +1,4 @@
-"""The shape of a network: integers only, so one class serves every real type."""
+"""The shape of a network: no real array, so one class serves every real type."""
 
 from .embeddings cimport Embeddings
 
@@ -14,3 +14,5 @@ cdef class Topology:
     # Layer j = 0..n_layers-1 maps size[j] to size[j + 1] columns.
     cdef Py_ssize_t[::1] size, weights_at, biases_at
     cdef int[::1] activation, biased
+    # Of the loss: Huber's delta, quantile levels, or the share of label smoothing.
+    cdef double[::1] parameters

@@ -15,6 +15,7 @@ class Topology:
         activations: Sequence[int],
         biases: Sequence[bool],
         loss: int,
+        loss_parameters: Sequence[float] = (),
         embeddings: Embeddings | None = None,
     ) -> None: ...
     @property
@@ -39,6 +40,8 @@ class Topology:
     def activations(self) -> tuple[int, ...]: ...
     @property
     def biases(self) -> tuple[bool, ...]: ...
+    @property
+    def loss_parameters(self) -> tuple[float, ...]: ...
     def views(
         self, theta: npt.NDArray[_Real]
     ) -> tuple[list[npt.NDArray[_Real]], list[npt.NDArray[_Real] | None]]: ...

@@ -27,13 +27,18 @@ cdef class Topology:
     biases : sequence of bool, length J
     loss : int
         A ``Loss``.
+    loss_parameters : sequence of float, default=()
+        Huber's delta (1 unless given); the levels of the quantile loss (0.5 unless
+        given), which output columns take in turn; the share of label smoothing of a
+        cross-entropy (0 unless given). None for the other losses.
     embeddings : Embeddings, default=None
         What makes A_0 of the columns of X; their parameters stand first in theta, and
         ``sizes[0]`` is their ``n_outputs``. None: A_0 is X.
     """
 
     def __init__(
-        self, sizes, activations, biases, int loss, Embeddings embeddings=None
+        self, sizes, activations, biases, int loss, loss_parameters=(),
+        Embeddings embeddings=None,
     ):
         cdef Py_ssize_t j, at = 0
         cdef int output
@@ -53,6 +58,7 @@ cdef class Topology:
         self.from_z = output == canonical_output(loss) and output != Activation.IDENTITY
         self.widest = 0
         _check_kinds(self.activations, loss)
+        self.parameters = _checked_parameters(loss, loss_parameters, self.sizes)
         self.n_columns, self.embeddings = self.size[0], embeddings
         if embeddings is not None:
             if embeddings.n_outputs != self.size[0]:
@@ -72,7 +78,8 @@ cdef class Topology:
     def __reduce__(self):
         # Cython's own pickling would lose the integers in some serialisers.
         return Topology, (
-            self.sizes, self.activations, self.biases, self.loss, self.embeddings
+            self.sizes, self.activations, self.biases, self.loss, self.loss_parameters,
+            self.embeddings,
         )
 
     @property
@@ -93,6 +100,10 @@ cdef class Topology:
     @property
     def biases(self):
         return tuple(bool(flag) for flag in self.biased)
+
+    @property
+    def loss_parameters(self):
+        return tuple(np.asarray(self.parameters).tolist())
 
     def views(self, theta):
         """W_j and b_j of a flat array, as lists of views; b_j may be None."""
@@ -120,3 +131,36 @@ def _check_kinds(kinds, loss):
     softmax = output == _Activation.SOFTMAX
     if softmax != (loss == _Loss.CATEGORICAL_CROSS_ENTROPY):
         raise ValueError("softmax and categorical cross-entropy go together only")
+
+
+def _checked_parameters(loss, given, sizes):
+    """The parameters of a loss as an array, or an error that says what it allows."""
+    values = np.array(given, dtype=np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"loss_parameters must be a sequence. Got {given!r}.")
+    *_, q = sizes
+    name = _Loss(loss).name.lower()
+    if loss == _Loss.HUBER:
+        if len(values) == 0:
+            values = np.ones(1)
+        right = len(values) == 1 and 0 < values[0] < np.inf
+        allowed = "one number above 0, its delta"
+    elif loss == _Loss.QUANTILE:
+        if len(values) == 0:
+            values = np.array([0.5])
+        right = np.all((values > 0) & (values < 1)) and q % len(values) == 0
+        allowed = (
+            "levels between 0 and 1, so many that the number of outputs, "
+            f"{q}, is a multiple"
+        )
+    elif loss in (_Loss.BINARY_CROSS_ENTROPY, _Loss.CATEGORICAL_CROSS_ENTROPY):
+        right = len(values) < 2 and np.all((values >= 0) & (values < 1))
+        allowed = "at most one number in [0, 1), the share of label smoothing"
+    else:
+        right = len(values) == 0
+        allowed = "empty"
+    if not right:
+        raise ValueError(
+            f"loss_parameters of {name} must be {allowed}. Got {given!r}."
+        )
+    return values
