@@ -47,7 +47,11 @@ def without_smoothing(topology: Topology) -> Topology:
     if topology.loss not in smoothed or not topology.loss_parameters:
         return topology
     return Topology(
-        topology.sizes, topology.activations, topology.biases, topology.loss
+        topology.sizes,
+        topology.activations,
+        topology.biases,
+        topology.loss,
+        embeddings=topology.embeddings,
     )
 
 
