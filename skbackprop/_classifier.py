@@ -9,18 +9,16 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
-from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from . import _parameters as allow
 from ._base import BaseBackpropMLP, is_stochastic
-from ._inputs import Targets
 from ._layers import Array
+from ._targets import ClassTargets, is_text
 
 
-class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
+class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
     """Multilayer perceptron classifier, trained by a compiled engine.
 
     A drop-in for :class:`sklearn.neural_network.MLPClassifier`: the same parameters,
@@ -307,12 +305,6 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
             )
         return False
 
-    def _read_classes(self, y: Any) -> None:
-        binarizer = LabelBinarizer().fit(y)
-        self.classes_ = binarizer.classes_
-        self._y_type = binarizer.y_type_
-        self._sparse_y = binarizer.sparse_input_
-
     def _learn_targets(
         self, y: Any, *, first: bool, incremental: bool, classes: Any
     ) -> None:
@@ -330,7 +322,7 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
                 )
         elif classes is not None:
             self._first_call(classes)
-        if _is_text(y) != _is_text(self.classes_):
+        if is_text(y) != is_text(self.classes_):
             raise ValueError(
                 f"`y` has classes not in `self.classes_`: text and numbers are mixed. "
                 f"`self.classes_` has dtype {self.classes_.dtype}, `y` has {y.dtype}."
@@ -349,73 +341,9 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
                 f"{self.classes_}. 'y' has {seen}."
             )
 
-    def _targets(self, y: Any, dtype: Any) -> Targets:
-        if self._y_type == "multilabel-indicator":
-            Y = y.toarray() if sp.issparse(y) else np.asarray(y)
-            n_labels = len(self.classes_)
-            if Y.ndim != 2 or Y.shape[1] != n_labels:
-                raise ValueError(
-                    f"y must be an indicator matrix of {n_labels} columns. "
-                    f"Got shape {Y.shape}."
-                )
-            Y = (Y > 0).astype(dtype)
-            return Targets(Y, None, "binary_cross_entropy", "logistic", n_labels, None)
-        if np.ndim(y) != 1:
-            raise ValueError(f"y must have shape (n_samples,). Got {np.shape(y)}.")
-        codes = self._codes(y)
-        if len(self.classes_) > 2:
-            n_classes = len(self.classes_)
-            return Targets(
-                None,
-                codes,
-                "categorical_cross_entropy",
-                "softmax",
-                n_classes,
-                None,
-            )
-        Y = codes.astype(dtype)[:, None]
-        return Targets(Y, None, "binary_cross_entropy", "logistic", 1, codes > 0)
-
     def _loss_name(self) -> str:
         softmax = self.out_activation_ == "softmax"
         return "categorical_cross_entropy" if softmax else "binary_cross_entropy"
-
-    def _loss_parameters(self) -> tuple[float, ...]:
-        share = float(self.label_smoothing)
-        return (share,) if share > 0 else ()
-
-    def _weights(self, y: Any, sample_weight: Array | None) -> Array | None:
-        if self.class_weight is None:
-            return sample_weight
-        if self._y_type == "multilabel-indicator":
-            weights = compute_sample_weight(self.class_weight, y)
-        else:
-            codes = self._codes(y)
-            weights = self._weights_of_classes(codes)[codes]
-        if not np.all(weights >= 0):
-            raise ValueError(
-                f"class_weight must hold no negative number. Got {self.class_weight!r}."
-            )
-        return weights if sample_weight is None else sample_weight * weights
-
-    def _codes(self, y: Any) -> Array:
-        """Places in classes_, of labels that are known to be there."""
-        return np.searchsorted(self.classes_, y).astype(np.intc)
-
-    def _weights_of_classes(self, codes: Array) -> Array:
-        """class_weight as one number per class."""
-        n_classes = len(self.classes_)
-        if self.class_weight == "balanced":
-            counts = np.bincount(codes, minlength=n_classes)
-            return len(codes) / (np.sum(counts > 0) * np.maximum(counts, 1))
-        known = dict(self.class_weight)
-        weights = [known.pop(label, None) for label in self.classes_.tolist()]
-        if known and None in weights:
-            raise ValueError(
-                f"class_weight names classes that y has not: {sorted(known, key=str)}. "
-                f"The classes are {self.classes_.tolist()}."
-            )
-        return np.array([1.0 if w is None else float(w) for w in weights])
 
     def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
         """Accuracy; of whole rows for multi-label targets."""
@@ -525,10 +453,3 @@ class BackpropMLPClassifier(ClassifierMixin, BaseBackpropMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _is_text(labels: Any) -> bool:
-    """Whether labels are strings; NumPy would compare numbers with them as text."""
-    if sp.issparse(labels) or labels.dtype.kind != "O":
-        return labels.dtype.kind in "US"
-    return all(isinstance(label, str) for label in labels.ravel()[:1])

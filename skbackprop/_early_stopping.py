@@ -166,7 +166,7 @@ def validator(
 
         scorer = check_scoring(estimator, scoring=estimator.scoring)
         kwargs = {"sample_weight": weights}
-        if weights is None or not _takes_weights(scorer):
+        if weights is None or not takes_weights(scorer):
             kwargs = {}
         probe = estimator._probe(targets, topology)
 
@@ -180,7 +180,7 @@ def validator(
     return score
 
 
-def _takes_weights(scorer: Callable[..., Any]) -> bool:
+def takes_weights(scorer: Callable[..., Any]) -> bool:
     parameters = signature(scorer).parameters
     return "sample_weight" in parameters or any(
         each.kind == each.VAR_KEYWORD for each in parameters.values()

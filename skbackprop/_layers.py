@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .core.activations import Activation
+from .core.embeddings import Embeddings
 from .core.losses import Loss
 from .core.topology import Topology
 
@@ -33,12 +34,13 @@ def make_topology(
     loss: str,
     bias: Sequence[bool] | None = None,
     loss_parameters: Sequence[float] = (),
+    embeddings: Embeddings | None = None,
 ) -> Topology:
     """Names to numbers; ``activations`` has one name per hidden layer."""
     kinds = [HIDDEN_ACTIVATIONS[name] for name in activations]
     kinds.append(OUTPUT_ACTIVATIONS[output_activation])
     biases = [True] * len(kinds) if bias is None else bias
-    return Topology(sizes, kinds, biases, LOSSES[loss], loss_parameters)
+    return Topology(sizes, kinds, biases, LOSSES[loss], loss_parameters, embeddings)
 
 
 def without_smoothing(topology: Topology) -> Topology:

@@ -6,7 +6,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -14,9 +13,10 @@ from . import _parameters as allow
 from ._base import BaseBackpropMLP, is_stochastic
 from ._inputs import Targets
 from ._layers import Array
+from ._targets import NumberTargets, rearranged, shaped
 
 
-class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
+class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
     """Multilayer perceptron regressor, trained by a compiled engine.
 
     A drop-in for :class:`sklearn.neural_network.MLPRegressor`: the same parameters,
@@ -213,36 +213,12 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
     def _learn_targets(
         self, y: Any, *, first: bool, incremental: bool, classes: Any
     ) -> None:
-        if sp.issparse(y) or y.dtype.kind not in "fiub":
-            raise ValueError(
-                "y must be a dense array of numbers. "
-                f"Got a {type(y).__name__} of dtype {y.dtype}."
-            )
+        self._check_numbers(y)
         if self.loss == "poisson" and np.any(y < 0):
             raise ValueError(
                 "y must not be negative for loss='poisson'. "
                 f"Got a smallest value of {y.min()}."
             )
-
-    def _targets(self, y: Any, dtype: Any) -> Targets:
-        Y = y[:, None] if y.ndim == 1 else y
-        with np.errstate(over="ignore"):
-            Y = np.ascontiguousarray(Y, dtype=dtype)
-        if not np.isfinite(Y).all():
-            raise ValueError(f"y has a number that is too large for {dtype}.")
-        output = "exp" if self.loss == "poisson" else "identity"
-        if self.loss == "quantile":  # a column for each level of each target
-            Y = np.repeat(Y, len(self._levels()), axis=1)
-        return Targets(Y, None, self.loss, output, Y.shape[1], None)
-
-    def _levels(self) -> tuple[float, ...]:
-        """The parameter ``quantile`` as levels."""
-        return tuple(float(level) for level in np.atleast_1d(self.quantile))
-
-    def _loss_parameters(self) -> tuple[float, ...]:
-        if self.loss == "huber":
-            return (float(self.huber_delta),)
-        return self._levels() if self.loss == "quantile" else ()
 
     def _loss_name(self) -> str:
         # Of a fitted network: no more than its output is asked for.
@@ -260,7 +236,7 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
 
             return float(r2_score(truth, outputs, sample_weight=weights))
         levels = np.array(self._levels())
-        outputs = _rearranged(outputs, len(levels))
+        outputs = rearranged(outputs, len(levels))
         error = truth.astype(np.float64) - outputs
         level = np.tile(levels, outputs.shape[1] // len(levels))
         pinball = np.maximum(level * error, (level - 1) * error).mean(axis=1)
@@ -281,53 +257,12 @@ class BackpropMLPRegressor(RegressorMixin, BaseBackpropMLP):
             sorted, which never makes the pinball loss of any row larger (L8).
         """
         levels = getattr(self, "quantiles_", None)
-        if levels is None or len(levels) == 1:
-            outputs = self._outputs(X)
-            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-        count = len(levels)
-        outputs = self._outputs(X, finish=lambda block: _rearranged(block, count))
-        if outputs.shape[1] == count:
-            return outputs
-        return outputs.reshape(len(outputs), -1, count)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R^2 of the prediction; D^2 of the pinball loss after ``loss='quantile'``.
-
-        D^2 is the share of the pinball loss of the best constant that the prediction
-        does away with, averaged over targets and levels: 1 is perfect, 0 is the
-        constant. See :func:`sklearn.metrics.d2_pinball_score`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        score : float
-        """
-        levels = getattr(self, "quantiles_", None)
-        if levels is None:
-            return super().score(X, y, sample_weight=sample_weight)
-        from sklearn.metrics import d2_pinball_score  # long to load
-
-        outputs = self.predict(X)
-        if len(levels) == 1:
-            outputs = outputs[..., None]
-        scores = [
-            d2_pinball_score(y, outputs[..., k], sample_weight=sample_weight, alpha=t)
-            for k, t in enumerate(levels)
-        ]
-        return float(np.mean(scores))
+        count = 1 if levels is None else len(levels)
+        return shaped(
+            self._outputs(X, finish=lambda block: rearranged(block, count)), count
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _rearranged(outputs: Array, n_levels: int) -> Array:
-    """Quantiles in increasing order: what belongs to a target is sorted.  (L8)"""
-    blocks = outputs.reshape(len(outputs), -1, n_levels)
-    return np.sort(blocks, axis=2).reshape(outputs.shape)

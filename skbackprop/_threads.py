@@ -64,6 +64,13 @@ def threads_for(n_jobs: int | None, flop: float, enough: float) -> int:
         if flop < 2 * enough or is_worker():
             return 1
         return max(1, min(available(), int(flop / enough)))
+    return workers_for(n_jobs)
+
+
+def workers_for(n_jobs: int | None) -> int:
+    """Threads for work of which each has its own; None takes all there are."""
+    if n_jobs is None:
+        return 1 if is_worker() else available()
     return n_jobs if n_jobs > 0 else max(1, available() + 1 + n_jobs)
 
 
@@ -156,8 +163,11 @@ class _Team:
         """Let all begin."""
         self._ready.set()
 
-    def finish(self) -> None:
-        """Let all begin, wait for all, and only then raise what has interrupted it."""
+    def finish(self, stopped: list[bool] | None = None) -> None:
+        """Let all begin, wait for all, and only then raise what has interrupted it.
+
+        An interrupt makes ``stopped`` not empty, for the others to look at.
+        """
         interrupt: BaseException | None = None
         while True:
             try:
@@ -167,6 +177,8 @@ class _Team:
                 break
             except BaseException as error:
                 interrupt = error
+                if stopped is not None:
+                    stopped.append(True)
         if interrupt is not None:
             raise interrupt
 
@@ -215,7 +227,7 @@ def each(
 ) -> None:
     """``work(part)`` for every part, each in a thread of its own; errors are raised.
 
-    After an error ``stopped`` is not empty, for the others to look at.
+    After an error or an interrupt ``stopped`` is not empty, for the others to look at.
     """
     team = _Team()
 
@@ -236,7 +248,7 @@ def each(
         for part in left:
             guarded(part)
     finally:
-        team.finish()
+        team.finish(stopped)
     if team.errors:
         raise team.errors[0]
 
@@ -261,5 +273,5 @@ def blas_threads(n_jobs: int | None, flop: float) -> AbstractContextManager[Any]
         return nullcontext()
     if n_jobs is None and flop >= BLAS_STEP_FLOP and not is_worker():
         return nullcontext()
-    limit = 1 if n_jobs is None else n_jobs if n_jobs > 0 else available() + 1 + n_jobs
-    return _controller().limit(limits=max(1, limit), user_api="blas")
+    limit = 1 if n_jobs is None else workers_for(n_jobs)
+    return _controller().limit(limits=limit, user_api="blas")

@@ -1,4 +1,4 @@
-"""Quantile bins of columns of numbers, and the positions of numbers among their edges."""
+"""Quantile bins of columns of numbers, and positions among their edges."""
 
 from __future__ import annotations
 
