@@ -30,7 +30,7 @@ from ._layers import (
     make_topology,
     parameter_views,
 )
-from ._schedules import Plan, Schedule
+from ._schedules import FACTORS, SCHEDULES, Plan, Schedule
 from ._table import (
     FEW_ROWS,
     Few,
@@ -157,6 +157,7 @@ class BaseBackpropMLP(BaseEstimator):
         allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
+        self._check_steps(incremental)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
 
         dtype: Any = _FLOATS if self.dtype is None else np.dtype(self.dtype)
@@ -346,8 +347,11 @@ class BaseBackpropMLP(BaseEstimator):
                 "The weights of the training rows sum to zero: sample_weight and "
                 "class_weight must leave one above zero."
             )
+        scikit_learns = self.learning_rate in SCHEDULES
         schedule = Schedule(
-            self.learning_rate if self.solver == "sgd" else "constant",
+            self.learning_rate
+            if self.solver == "sgd" and scikit_learns
+            else "constant",
             float(self.learning_rate_init),
             float(self.power_t),
         )
@@ -370,11 +374,44 @@ class BaseBackpropMLP(BaseEstimator):
             batch_size=int(min(batch_size, n)),
             shuffle=bool(self.shuffle),
             schedule=schedule,
-            regimen=Regimen(topology.n_groups),
-            plan=Plan(),
+            regimen=self._regimen(topology, state.random_state),
+            plan=self._schedule_plan(),
             validate=None,
             keeps_state=bool(self.warm_start or incremental),
         )
+
+    def _regimen(self, topology: Topology, rng: np.random.RandomState) -> Regimen:
+        """Dropout and clipping; a seed is drawn only where there are masks to draw."""
+        return Regimen(
+            topology.n_groups,
+            dropout=float(self.dropout),
+            seed=rng.randint(2**31) if self.dropout > 0 else 0,
+            max_norm=float(self.max_grad_norm or 0),
+        )
+
+    def _schedule_plan(self) -> Plan:
+        """The factors of learning rate, dropout and decay over max_iter epochs."""
+        rate = self.learning_rate if self.learning_rate in FACTORS else "constant"
+        return Plan(
+            rate, self.dropout_schedule, self.weight_decay_schedule, int(self.max_iter)
+        )
+
+    def _check_steps(self, incremental: bool) -> None:
+        """Refuse what the solver has no steps for, or the call no end."""
+        if self.solver == "lbfgs":
+            for name, least in (("dropout", 0), ("max_grad_norm", None)):
+                if getattr(self, name) != least:
+                    raise ValueError(
+                        f"{name} is for solvers with mini-batches. "
+                        f"Got {name}={getattr(self, name)!r} and solver='lbfgs'."
+                    )
+        if incremental and not self._schedule_plan().constant:
+            raise ValueError(
+                "partial_fit knows no end that a schedule could be a function of: "
+                "learning_rate, dropout_schedule and weight_decay_schedule must be "
+                f"'constant'. Got {self.learning_rate!r}, {self.dropout_schedule!r} "
+                f"and {self.weight_decay_schedule!r}."
+            )
 
     def _train(self, problem: Problem, state: State) -> tuple[str, str]:
         """Run the solver; what ended it, and what SciPy had to say."""

@@ -40,9 +40,13 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
         of the batch (R1).
     batch_size : int or 'auto', default='auto'
         Rows per mini-batch; 'auto' is ``min(200, n_samples)``.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of 'sgd'. 'invscaling' divides by ``(t + 1) ** power_t`` with ``t``
-        rows seen; 'adaptive' divides by 5 where training would have stopped.
+    learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'flat_cosine', \
+            'one_cycle', 'warm_up', 'coslog4'}, default='constant'
+        Schedule. scikit-learn's apply to 'sgd': 'invscaling' divides by ``(t + 1) **
+        power_t`` with ``t`` rows seen, 'adaptive' by 5 where training would have
+        stopped. The others apply to every solver with mini-batches; they are functions
+        of the progress through ``max_iter`` epochs (S0), so that ``partial_fit``, which
+        knows of no end, refuses them.
     learning_rate_init : float, default=0.001
         Initial learning rate.
     power_t : float, default=0.5
@@ -82,6 +86,16 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
         per label for multi-label targets.
     weight_decay : float, default=0.01
         Decoupled weight decay of 'adamw', on weights only (O5).
+    weight_decay_schedule : str, default='constant'
+        What ``weight_decay`` is multiplied by, one of the functions of progress of
+        ``learning_rate``.
+    dropout : float, default=0.0
+        Probability that a hidden unit is dropped from a step (D1), from 0 to below 1;
+        predictions drop none. Not for 'lbfgs'.
+    dropout_schedule : str, default='constant'
+        What ``dropout`` is multiplied by, as for ``weight_decay_schedule``.
+    max_grad_norm : float or None, default=None
+        The norm that the gradient of a mini-batch is cut to (C1). Not for 'lbfgs'.
     scoring : str, callable or None, default=None
         Validation score: None for accuracy, 'loss' for the negated loss, any scorer
         of scikit-learn, or a callable ``scorer(estimator, X, y)``.
@@ -182,6 +196,10 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
         max_fun: int = 15000,
         class_weight: Any = None,
         weight_decay: float = 0.01,
+        weight_decay_schedule: str = "constant",
+        dropout: float = 0.0,
+        dropout_schedule: str = "constant",
+        max_grad_norm: float | None = None,
         scoring: Any = None,
         dtype: Any = None,
         n_jobs: int | None = None,
@@ -211,6 +229,10 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.weight_decay = weight_decay
+        self.weight_decay_schedule = weight_decay_schedule
+        self.dropout = dropout
+        self.dropout_schedule = dropout_schedule
+        self.max_grad_norm = max_grad_norm
         self.scoring = scoring
         self.dtype = dtype
         self.n_jobs = n_jobs

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ._layers import HIDDEN_ACTIVATIONS
-from ._schedules import SCHEDULES
+from ._schedules import FACTORS, SCHEDULES
 from .core.optimizers import Solver
 
 
@@ -54,7 +54,7 @@ def interval(
 
 
 def one_of(*names: str) -> Constraint:
-    listed = "{" + ", ".join(repr(name) for name in sorted(names)) + "}"
+    listed = "{" + ", ".join(repr(name) for name in sorted(set(names))) + "}"
     return Constraint(
         f"a str among {listed}", lambda v: isinstance(v, str) and v in names
     )
@@ -181,7 +181,7 @@ COMMON_RULES: dict[str, tuple[Constraint, ...]] = {
         one_of("auto"),
         interval(Integral, 1, None, "left"),
     ),
-    "learning_rate": (one_of(*SCHEDULES),),
+    "learning_rate": (one_of(*SCHEDULES, *FACTORS),),
     "learning_rate_init": (interval(Real, 0, None, "neither"),),
     "power_t": (interval(Real, 0, None, "left"),),
     "max_iter": (interval(Integral, 1, None, "left"),),
@@ -203,6 +203,10 @@ COMMON_RULES: dict[str, tuple[Constraint, ...]] = {
     ),
     "max_fun": (interval(Integral, 1, None, "left"),),
     "weight_decay": (interval(Real, 0, None, "left"),),
+    "weight_decay_schedule": (one_of(*FACTORS),),
+    "dropout": (interval(Real, 0, 1, "left"),),
+    "dropout_schedule": (one_of(*FACTORS),),
+    "max_grad_norm": (NONE, interval(Real, 0, None, "neither")),
     "scoring": (
         NONE,
         SCORER,

@@ -38,7 +38,8 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
     shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
     early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
-    max_fun, weight_decay, dtype, n_jobs
+    max_fun, weight_decay, weight_decay_schedule, dropout, dropout_schedule, \
+    max_grad_norm, dtype, n_jobs
         As for :class:`BackpropMLPClassifier`.
     scoring : str, callable or None, default=None
         Validation score: None for R^2, or for the negated mean pinball loss where
@@ -114,6 +115,10 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         weight_decay: float = 0.01,
+        weight_decay_schedule: str = "constant",
+        dropout: float = 0.0,
+        dropout_schedule: str = "constant",
+        max_grad_norm: float | None = None,
         scoring: Any = None,
         dtype: Any = None,
         n_jobs: int | None = None,
@@ -144,6 +149,10 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.weight_decay = weight_decay
+        self.weight_decay_schedule = weight_decay_schedule
+        self.dropout = dropout
+        self.dropout_schedule = dropout_schedule
+        self.max_grad_norm = max_grad_norm
         self.scoring = scoring
         self.dtype = dtype
         self.n_jobs = n_jobs

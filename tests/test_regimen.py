@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference
 
+from skbackprop import BackpropMLPRegressor
 from skbackprop._layers import HIDDEN_ACTIVATIONS
 from skbackprop._schedules import FACTORS, Plan
 from skbackprop._table import make_scratch, make_table, value_and_gradient
@@ -254,3 +255,79 @@ def test_pickle_keeps_the_numbers():
     again = pickle.loads(pickle.dumps(regimen))
     assert again.rates == (1, 2, 3, 4) and again.decays == (1, 0, 1, 0)
     assert (again.dropout, again.seed, again.max_norm) == (0.2, 2**64 - 1, 3.0)
+
+
+# From the estimators
+
+
+def tables(n=300, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 6))
+    y = X[:, 0] - 0.5 * X[:, 1] ** 2 + rng.normal(scale=0.3, size=n)
+    return X, y
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dropout": 0.4},
+        {"learning_rate": "cosine"},
+        {"learning_rate": "one_cycle", "solver": "sgd", "learning_rate_init": 0.01},
+        {"max_grad_norm": 0.01},
+        {"solver": "adamw", "weight_decay": 5.0, "weight_decay_schedule": "warm_up"},
+        {"dropout": 0.4, "dropout_schedule": "flat_cosine"},
+    ],
+)
+def test_estimators_have_them(options):
+    """Each option changes the model, and the same seed gives the same one."""
+    X, y = tables()
+    settings = {
+        "max_iter": 40,
+        "random_state": 0,
+        "solver": "adam",
+        "learning_rate_init": 0.02,
+    } | options
+    model = BackpropMLPRegressor((20,), **settings).fit(X, y)
+    again = BackpropMLPRegressor((20,), **settings).fit(X, y)
+    plain = {
+        name: value
+        for name, value in settings.items()
+        if name in ("max_iter", "random_state", "solver", "weight_decay")
+        or name == "learning_rate_init"
+        or (name == "dropout" and "dropout_schedule" in options)
+    }
+    without = BackpropMLPRegressor((20,), **plain).fit(X, y)
+    assert np.array_equal(model.predict(X), again.predict(X))
+    assert not np.allclose(model.predict(X), without.predict(X))
+    assert model.score(X, y) > 0.1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_dropout_leaves_the_draws_of_scikit_learn_alone():
+    X, y = tables()
+    first = BackpropMLPRegressor((9,), max_iter=1, shuffle=False, random_state=0)
+    with_dropout = BackpropMLPRegressor(
+        (9,), max_iter=1, shuffle=False, random_state=0, dropout=0.5,
+        learning_rate_init=1e-12,
+    )  # fmt: skip
+    first.set_params(learning_rate_init=1e-12)
+    np.testing.assert_allclose(
+        first.fit(X, y).predict(X), with_dropout.fit(X, y).predict(X), atol=1e-8
+    )
+
+
+def test_estimators_refuse_what_cannot_be():
+    X, y = tables(30)
+    for options, message in [
+        ({"dropout": 1.0}, "'dropout'"),
+        ({"max_grad_norm": 0.0}, "'max_grad_norm'"),
+        ({"dropout_schedule": "linear"}, "'dropout_schedule'"),
+        ({"learning_rate": "linear"}, "'learning_rate'"),
+        ({"dropout": 0.1, "solver": "lbfgs"}, "dropout is for solvers"),
+        ({"max_grad_norm": 1.0, "solver": "lbfgs"}, "max_grad_norm is for solvers"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            BackpropMLPRegressor((4,), **options).fit(X, y)
+    with pytest.raises(ValueError, match="partial_fit knows no end"):
+        BackpropMLPRegressor((4,), learning_rate="cosine").partial_fit(X, y)
