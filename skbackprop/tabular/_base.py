@@ -152,6 +152,8 @@ class BaseTabularMLP(BaseEstimator):
         encoder = TabularEncoder(
             missing="nan", **{name: getattr(self, name) for name in _ENCODER}
         )
+        # An array, also where scikit-learn is told to give frames.
+        encoder.set_output(transform="default")
         matrix = encoder.fit_transform(X)
         y = self._checked_y(y, matrix)
         given = checked_weights("sample_weight", sample_weight, matrix)
