@@ -147,7 +147,7 @@ class BaseTabularMLP(BaseEstimator):
         allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
         clock = Clock(self.time_limit)
         validate_data(self, X, y, skip_check_array=True, reset=True)
-        for name in ("_bag", "_clamp"):
+        for name in ("_bag", "_clamp", "temperature_"):
             self.__dict__.pop(name, None)
         encoder = TabularEncoder(
             missing="nan", **{name: getattr(self, name) for name in _ENCODER}
