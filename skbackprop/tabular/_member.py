@@ -171,7 +171,8 @@ def train_member(
             "Training diverged in its first epoch: lower learning_rate_init, which was "
             f"{recipe.learning_rate_init!r}."
         )
-    best = int(np.argmax(scores)) if np.isfinite(scores).any() else len(scores) - 1
+    found = np.isfinite(state.history.best_validation_score)
+    best = int(np.nanargmax(scores)) if found else len(scores) - 1
     return Member(state.theta, best + 1, scores[best], list(scores), ended)
 
 
