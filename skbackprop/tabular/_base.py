@@ -104,7 +104,7 @@ class BaseTabularMLP(BaseEstimator):
         """Refuse a y_val that is not like y."""
         raise NotImplementedError
 
-    def _strata(self, targets: Targets) -> Array | None:
+    def _strata(self, targets: Targets, rows: Array) -> Array | None:
         """What every fold is to have its share of."""
         raise NotImplementedError
 
@@ -283,8 +283,7 @@ class BaseTabularMLP(BaseEstimator):
         n_folds = min(recipe.n_folds, len(rows))
         if n_folds == 1:  # nothing can be held out
             return [lambda: (rows, rows)] * recipe.n_repeats
-        strata = self._strata(targets)
-        strata = None if strata is None else strata[rows]
+        strata = self._strata(targets, rows)
         parts = []
         for _ in range(recipe.n_repeats):
             folds = fold_numbers(len(rows), n_folds, strata, random_state)

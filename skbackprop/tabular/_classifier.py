@@ -238,10 +238,10 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
                 f"The classes are {self.classes_.tolist()}."
             )
 
-    def _strata(self, targets: Targets) -> Array | None:
+    def _strata(self, targets: Targets, rows: Array) -> Array | None:
         if targets.labels is not None:
-            return targets.labels
-        return targets.Y[:, 0] if targets.n_outputs == 1 else None
+            return targets.labels[rows]
+        return targets.Y[rows, 0] if targets.n_outputs == 1 else None
 
     def _after_training(
         self, logits: Array, targets: Targets, weights: Array | None

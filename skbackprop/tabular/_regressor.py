@@ -174,8 +174,9 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
 
     def _learn_targets(self, y: Any, weights: Array | None) -> None:
         Y = y[:, None] if y.ndim == 1 else y
-        rows = slice(None) if weights is None else weights > 0
-        self._clamp = Y[rows].min(axis=0), Y[rows].max(axis=0)
+        if weights is not None:  # a row of weight 0 says nothing of the scale
+            Y, weights = Y[weights > 0], weights[weights > 0]
+        self._clamp = Y.min(axis=0), Y.max(axis=0)
         # Halves, because the sum of two large numbers may be infinite.
         mean = 2 * np.average(Y / 2, axis=0, weights=weights)
         size = np.abs(Y - mean).max(axis=0)
@@ -192,16 +193,17 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
             raise ValueError(
                 f"y_val must have {len(self.target_mean_)} columns. Got {Y.shape[1]}."
             )
-        return self._targets((Y - self.target_mean_) / self.target_scale_, np.float32)
+        Y = (Y - self.target_mean_) / self.target_scale_
+        return self._targets(Y, np.dtype(np.float32))
 
     def _check_known(self, y: Any) -> None:
         """Any numbers will do."""
 
-    def _strata(self, targets: Targets) -> Array | None:
+    def _strata(self, targets: Targets, rows: Array) -> Array | None:
         """Groups of neighbouring targets, so that every fold has some of all sizes."""
         if targets.n_outputs > 1:
             return None
-        y = targets.Y[:, 0]
+        y = targets.Y[rows, 0]
         ranks = np.empty(len(y), dtype=np.intp)
         ranks[np.argsort(y, kind="stable")] = np.arange(len(y))
         return ranks // 64
