@@ -195,17 +195,19 @@ class BaseTabularMLP(BaseEstimator):
         self._validate_all(held_out, trained, table, targets, validation)
         return self._messages(trained)
 
-    def _checked_y(self, y: Any, matrix: Array) -> Any:
-        """y as an array of as many rows as the matrix."""
+    def _checked_y(self, y: Any, matrix: Array, name: str = "y") -> Any:
+        """y, or y_val, as an array of as many rows as the matrix."""
         y = check_array(
             y,
             accept_sparse="csr",
             ensure_2d=False,
             allow_nd=False,
             dtype=None,
-            input_name="y",
+            input_name=name,
             ensure_min_samples=0,
         )
+        if y.dtype.kind == "O" and any(value is None for value in y.flat):
+            raise ValueError(f"Input {name} contains None. Drop the rows without it.")
         check_consistent_length(matrix, y)
         return as_column(y)
 
@@ -259,7 +261,7 @@ class BaseTabularMLP(BaseEstimator):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together.")
         matrix = self._matrix(X_val)
-        y_val = self._checked_y(y_val, matrix)
+        y_val = self._checked_y(y_val, matrix, "y_val")
         self._check_known(y_val)
         weights = checked_weights("sample_weight_val", weight_val, matrix)
         weights = self._weights(y_val, weights)

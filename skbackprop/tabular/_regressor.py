@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils import assert_all_finite
 
 from .. import _parameters as allow
 from .._inputs import Targets
@@ -162,13 +163,14 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         """
         return self._guarded_fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
-    def _checked_y(self, y: Any, matrix: Array) -> Any:
-        y = super()._checked_y(y, matrix)
+    def _checked_y(self, y: Any, matrix: Array, name: str = "y") -> Any:
+        y = super()._checked_y(y, matrix, name)
         if y.dtype.kind == "O":
             try:
                 y = y.astype(np.float64)
             except (TypeError, ValueError):
-                raise ValueError("y must hold numbers, but has others.") from None
+                raise ValueError(f"{name} must hold numbers, but has others.") from None
+            assert_all_finite(y, input_name=name)
         self._check_numbers(y)
         return y.astype(np.float64)
 
