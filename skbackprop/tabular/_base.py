@@ -159,6 +159,14 @@ class BaseTabularMLP(BaseEstimator):
         given = checked_weights("sample_weight", sample_weight, matrix)
         self._learn_targets(y, given)
         targets, weights = self._encoded(y), self._weights(y, given)
+        if weights is not None:  # as the engine reads them
+            with np.errstate(over="ignore"):
+                weights = weights.astype(np.float32)
+            if not np.isfinite(weights).all():
+                raise ValueError(
+                    "The weights of the training rows must be finite in float32: "
+                    "sample_weight times class_weight is not."
+                )
 
         # A row without weight trains nothing and validates nothing.
         rows = np.arange(len(matrix)) if weights is None else np.flatnonzero(weights)
