@@ -85,6 +85,14 @@ class Validation(NamedTuple):
     table: Table
 
 
+class Validated(NamedTuple):
+    """What members say of rows that they have not been trained on, and the truth."""
+
+    logits: Array
+    targets: Targets
+    weights: Array | None
+
+
 class BaseTabularMLP(BaseEstimator):
     """Shared by classifier and regressor; not for use itself."""
 
@@ -115,10 +123,8 @@ class BaseTabularMLP(BaseEstimator):
     def _loss_parameters(self) -> tuple[float, ...]:
         raise NotImplementedError
 
-    def _after_training(
-        self, logits: Array, targets: Targets, weights: Array | None
-    ) -> None:
-        """Told the outputs of every member for the rows that validated it."""
+    def _after_training(self, validated: Callable[[], Validated] | None) -> None:
+        """Told what every member says of the rows held out, where there were any."""
 
     # Fitting -----------------------------------------------------------------
 
@@ -200,7 +206,15 @@ class BaseTabularMLP(BaseEstimator):
                 train_one, len(held_out), workers_for(self.n_jobs), clock, self._report
             )
         self._store(topology, recipe, trained)
-        self._validate_all(held_out, trained, table, targets, validation)
+        if validation is not None:
+            table = validation.table
+        elif recipe.n_folds == 1 or len(rows) == 1:
+            held_out = []
+        self._after_training(
+            (lambda: self._validated(held_out, trained, table, targets))
+            if held_out
+            else None
+        )
         return self._messages(trained)
 
     def _checked_y(self, y: Any, matrix: Array, name: str = "y") -> Any:
@@ -362,18 +376,15 @@ class BaseTabularMLP(BaseEstimator):
         self.validation_scores_ = [each.scores for each in members]
         self.validation_score_ = float(np.mean([each.score for each in members]))
 
-    def _validate_all(
+    def _validated(
         self,
         held_out: list[Callable[[], tuple[Array, Array]]],
         trained: Trained,
         table: Table,
         targets: Targets,
-        validation: Validation | None,
-    ) -> None:
-        """Hand on what each member says of the rows that it has not been trained on."""
+    ) -> Validated:
+        """What each member says of the rows that it has not been trained on."""
         topology, _ = self._bag
-        if validation is not None:
-            table = validation.table
         logits, rows = [], []
         for number, member in enumerate(trained.members):
             if member is not None:
@@ -390,7 +401,7 @@ class BaseTabularMLP(BaseEstimator):
             stratify=None,
         )
         w = table.sample_weight[every] if len(table.sample_weight) else None
-        self._after_training(np.concatenate(logits), seen, w)
+        return Validated(np.concatenate(logits), seen, w)
 
     def _messages(self, trained: Trained) -> list[tuple[str, type[Warning]]]:
         planned, n = len(trained.members), self.n_networks_
