@@ -26,6 +26,7 @@ from .._inputs import Targets, as_column, checked_weights, table_of
 from .._layers import Array, make_topology, without_smoothing
 from .._table import Table, make_table, predict, value_and_gradient
 from .._threads import blas_threads, workers_for
+from .._training import DIVERGED
 from ..core.embeddings import Embeddings
 from ..core.topology import Topology
 from ._bag import Clock, Trained, fold_numbers, train_bag
@@ -413,14 +414,28 @@ class BaseTabularMLP(BaseEstimator):
                     UserWarning,
                 )
             ]
-        if not np.isfinite(self.validation_score_):
-            return [
+        members = [member for member in trained.members if member is not None]
+        messages: list[tuple[str, type[Warning]]] = []
+        lost = sum(not np.isfinite(member.score) for member in members)
+        if lost:
+            messages.append(
                 (
-                    "No validation score was a finite number: the last epoch is kept.",
+                    f"No validation score of {lost} of {n} networks was a finite "
+                    "number: the last epoch of each is kept.",
                     ConvergenceWarning,
                 )
-            ]
-        return []
+            )
+        diverged = sum(member.ended == DIVERGED for member in members)
+        if diverged:
+            messages.append(
+                (
+                    f"Training of {diverged} of {n} networks diverged, and the best "
+                    "epoch of each is kept: lower learning_rate_init, which was "
+                    f"{self.recipe_['learning_rate_init']!r}.",
+                    ConvergenceWarning,
+                )
+            )
+        return messages
 
     # Prediction --------------------------------------------------------------
 
