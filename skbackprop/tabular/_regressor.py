@@ -179,12 +179,13 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         if weights is not None:  # a row of weight 0 says nothing of the scale
             Y, weights = Y[weights > 0], weights[weights > 0]
         self._clamp = Y.min(axis=0), Y.max(axis=0)
-        # Halves, because the sum of two large numbers may be infinite.
-        mean = 2 * np.average(Y / 2, axis=0, weights=weights)
-        size = np.abs(Y - mean).max(axis=0)
-        size = np.where(size > 0, size, 1.0)
-        spread = np.average(((Y - mean) / size) ** 2, axis=0, weights=weights)
-        scale = size * np.sqrt(spread)
+        # What overflows is refused, with words, when y is standardised.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.average(Y, axis=0, weights=weights)
+            size = np.abs(Y - mean).max(axis=0)
+            size = np.where(size > 0, size, 1.0)
+            spread = np.average(((Y - mean) / size) ** 2, axis=0, weights=weights)
+            scale = size * np.sqrt(spread)
         self.target_mean_ = mean
         self.target_scale_ = np.where(scale > 0, scale, 1.0)
         self.quantiles_ = np.array(self._levels()) if self.loss == "quantile" else None
@@ -195,7 +196,8 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
             raise ValueError(
                 f"y_val must have {len(self.target_mean_)} columns. Got {Y.shape[1]}."
             )
-        Y = (Y - self.target_mean_) / self.target_scale_
+        with np.errstate(over="ignore", invalid="ignore"):
+            Y = (Y - self.target_mean_) / self.target_scale_
         return self._targets(Y, np.dtype(np.float32))
 
     def _check_known(self, y: Any) -> None:
