@@ -26,14 +26,13 @@ from .._inputs import Targets, as_column, checked_weights, table_of
 from .._layers import Array, make_topology, without_smoothing
 from .._table import Table, make_table, predict, value_and_gradient
 from .._threads import blas_threads, workers_for
-from .._training import DIVERGED
 from ..core.embeddings import Embeddings
 from ..core.topology import Topology
 from ._bag import Clock, Trained, fold_numbers, train_bag
 from ._bins import quantile_edges, to_positions
 from ._encoder import RULES as ENCODER_RULES
 from ._encoder import TabularEncoder
-from ._member import Member, train_member
+from ._member import Member, diverged, has_diverged, train_member
 from ._recipe import PRESETS, Recipe, make_recipe
 
 _ENCODER = ("categorical_features", "max_one_hot", "min_frequency")
@@ -198,9 +197,12 @@ class BaseTabularMLP(BaseEstimator):
 
         def train_one(number: int, stop: Callable[[], bool]) -> Member:
             train_rows, held = held_out[number]()
-            return train_member(
+            member = train_member(
                 topology, recipe, table, train_rows, score(held), seeds[number], stop
             )
+            if self.scoring == "loss" and not np.isfinite(member.score):
+                raise diverged(recipe)
+            return member
 
         with blas_threads(1, 0.0):
             trained = train_bag(
@@ -425,11 +427,11 @@ class BaseTabularMLP(BaseEstimator):
                     ConvergenceWarning,
                 )
             )
-        diverged = sum(member.ended == DIVERGED for member in members)
-        if diverged:
+        late = sum(has_diverged(member) for member in members)
+        if late:
             messages.append(
                 (
-                    f"Training of {diverged} of {n} networks diverged, and the best "
+                    f"Training of {late} of {n} networks diverged, and the best "
                     "epoch of each is kept: lower learning_rate_init, which was "
                     f"{self.recipe_['learning_rate_init']!r}.",
                     ConvergenceWarning,

@@ -166,14 +166,22 @@ def train_member(
     )
     ended = train(problem, state, lambda history, message: stop())
     scores = state.history.validation_scores
-    if ended == DIVERGED and not scores:
-        raise ValueError(
-            "Training diverged in its first epoch: lower learning_rate_init, which was "
-            f"{recipe.learning_rate_init!r}."
-        )
+    if ended == DIVERGED and not np.isfinite(scores).any():
+        raise diverged(recipe)
     found = np.isfinite(state.history.best_validation_score)
     best = int(np.nanargmax(scores)) if found else len(scores) - 1
     return Member(state.theta, best + 1, scores[best], list(scores), ended)
+
+
+def diverged(recipe: Recipe) -> ValueError:
+    return ValueError(
+        "Training diverged before an epoch had a finite validation score: lower "
+        f"learning_rate_init, which was {recipe.learning_rate_init!r}."
+    )
+
+
+def has_diverged(member: Member) -> bool:
+    return member.ended == DIVERGED
 
 
 def was_interrupted(member: Any) -> bool:
