@@ -62,9 +62,11 @@ def initialize(
     weights, biases = topology.views(theta)
     for j, (W, bias) in enumerate(zip(weights, biases, strict=True)):
         W[...] = random_state.normal(size=W.shape)
-        spread = (A @ W).std(axis=0)
-        # A column without spread says nothing of the scale.
-        W /= np.where(spread > 1e-6, spread, np.sqrt(len(W)))
+        Z = A @ W
+        spread = Z.std(axis=0)
+        # A spread that may be rounding says nothing of the scale.
+        least = 1e-4 * np.maximum(1, np.abs(Z).max(axis=0))
+        W /= np.where(spread > least, spread, np.sqrt(len(W)))
         Z = A @ W
         if j == topology.n_layers - 1:
             break
