@@ -1,5 +1,7 @@
 """TabularMLP*: raw frames in, and what is learnt and predicted of them."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -394,3 +396,15 @@ def test_no_row_at_all():
 def test_not_fitted(cls):
     with pytest.raises(NotFittedError, match=f"This {cls.__name__}"):
         cls().predict(PANDAS)
+
+
+def test_nothing_is_copied_of_the_matrix():
+    X = RNG.standard_normal((20_000, 100), dtype=np.float32)
+    model = regressor(max_iter=1, batch_size=512, n_bins=2, embedding_size=1)
+    peaks = []
+    for call in (lambda: model.fit(X, X[:, 0]), lambda: model.predict(X)):
+        tracemalloc.start()
+        call()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < 1.75 * X.nbytes
