@@ -158,6 +158,7 @@ def test_rows_without_weight_have_no_say(n_jobs):
     other = regressor(n_jobs=n_jobs).fit(X, y, w)
     assert_array_equal(thetas(one), thetas(other))
     assert_array_equal(one.predict(X), other.predict(X))
+    assert_array_equal(one._clamp, other._clamp)
     labels = np.where(w > 0, Y, 1 - Y)
     one, other = classifier().fit(X, Y, w), classifier().fit(X, labels, w)
     assert_array_equal(one.predict_proba(X), other.predict_proba(X))
@@ -194,6 +195,13 @@ def test_weights_of_one_change_nothing():
     one = classifier().fit(X, Y)
     for w in (np.ones(N), 1.0, [1] * N):
         assert_array_equal(thetas(classifier().fit(X, Y, w)), thetas(one))
+
+
+def test_the_scale_of_weights_does_not_matter():
+    w = RNG.uniform(0.5, 2, N).astype(np.float32)
+    one = classifier().fit(X, Y, w)
+    for scale in 2.0**-30, 2.0**30:
+        assert_array_equal(thetas(classifier().fit(X, Y, scale * w)), thetas(one))
 
 
 @pytest.mark.parametrize("estimator", [classifier(), regressor()])
@@ -406,3 +414,40 @@ def test_numbers_that_are_refused(y, words):
     with pytest.raises(ValueError, match=words):
         model.fit(X, y)
     assert vars(model) == model.get_params()
+
+
+def held_out(monkeypatch, model, *data):
+    """The rows that each network has not been trained on."""
+    seen = []
+
+    def noting(topology, recipe, table, rows, *rest):
+        seen.append(np.setdiff1d(np.arange(N), rows))
+        return train_member(topology, recipe, table, rows, *rest)
+
+    train_member = _base.train_member
+    with monkeypatch.context() as patch:
+        patch.setattr(_base, "train_member", noting)
+        model.fit(*data)
+    return seen
+
+
+def test_every_fold_has_its_share(monkeypatch):
+    """Of every class, and of low and high numbers; also where rows have no weight."""
+    w = (np.arange(N) % 4 > 0).astype(float)
+    for weights in None, w:
+        kept = np.ones(N) if weights is None else w
+        for y in (np.argsort(np.argsort(NUMBER)) > N - 12, np.arange(N) // 7 % 3):
+            for rows in held_out(monkeypatch, classifier(), X, y, weights):
+                rows = rows[kept[rows] > 0]
+                for label in np.unique(y):
+                    share = kept[y == label].sum() / 3
+                    assert abs((y[rows] == label).sum() - share) < 1
+        low = np.argsort(np.argsort(np.where(kept > 0, NUMBER, np.inf))) < 64
+        for rows in held_out(monkeypatch, regressor(), X, NUMBER, weights):
+            assert abs(low[rows].sum() - 64 / 3) < 1
+
+
+def test_folds_are_scored_by_the_rows_held_out():
+    loss = classifier().fit(X, Y).validation_scores_
+    named = classifier(scoring="neg_log_loss").fit(X, Y).validation_scores_
+    assert_allclose(loss, named, rtol=1e-5)

@@ -183,6 +183,11 @@ def test_the_best_epoch_is_kept():
     assert_array_equal(model._bag[1][0], kept[2])
 
 
+def rising():
+    """The last epoch is the best."""
+    return scores_of(range(10_000))
+
+
 def scores_of(values):
     values = iter(values)
     return lambda *_: next(values)
@@ -375,6 +380,12 @@ def test_an_interrupt_keeps_what_is_complete():
     # Five epochs of the first network, two of the second: the third was lost.
     assert [len(scores) for scores in model.validation_scores_] == [5, 2]
     assert model.n_networks_ == 2 and model.best_epochs_.tolist() == [5, 2]
+    assert model.n_iter_ == 5
+    with pytest.warns(UserWarning, match="interrupted by user: 1 of 3 networks"):
+        model.set_params(scoring=interrupting(6)).fit(X, Y)
+    assert_array_equal(
+        thetas(model)[0], thetas(classifier(scoring=rising()).fit(X, Y))[0]
+    )
     assert model.predict(X).shape == (N,)
 
 
@@ -417,6 +428,11 @@ def test_training_that_diverges():
     for n_jobs in 1, 2:
         with pytest.raises(ValueError, match=r"diverged.*learning_rate_init.*1e\+30"):
             model.set_params(n_jobs=n_jobs).fit(X, NUMBER)
+    for parameters in {"max_iter": 1}, {"scoring": lambda *_: np.nan}:
+        model.set_params(**parameters)
+        with pytest.raises(ValueError, match="Training diverged"):
+            model.set_params(n_jobs=1).fit(X, NUMBER)
+        model.set_params(max_iter=5)
     assert_array_equal(model.predict(X), before)
     model = regressor(learning_rate_init=1e6, batch_size=N)
     with pytest.warns(
@@ -522,3 +538,33 @@ def test_values_that_are_allowed(parameters):
         if name == "hidden_layer_sizes":
             expected = tuple(np.atleast_1d(expected).astype(int).tolist())
         assert model.recipe_[name] == expected
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"batch_size": 17},
+        {"learning_rate_init": 0.01},
+        {"weight_decay": 0.5},
+        {"dropout": 0.5},
+        {"activation": "silu"},
+        {"max_iter": 6},
+    ],
+)
+def test_the_recipe_reaches_the_training(parameters):
+    one = classifier(scoring=rising()).fit(X, Y)
+    other = classifier(scoring=rising(), **parameters).fit(X, Y)
+    assert not np.array_equal(thetas(other), thetas(one))
+
+
+def test_the_recipe_reaches_the_networks():
+    settings = {"n_bins": 7, "embedding_size": 5, "max_one_hot": 2}
+    topology = classifier(**settings, hidden_layer_sizes=(9, 4)).fit(X, Y)._bag[0]
+    assert [len(edges) for edges in topology.embeddings.edges] == [8]
+    assert topology.sizes == (10, 9, 4, 1)
+
+
+def test_networks_begin_differently():
+    settings = {"n_folds": 1, "n_repeats": 2, "learning_rate_init": 1e-12}
+    one, other = thetas(classifier(**settings).fit(X, Y))
+    assert (np.abs(one - other) > 1e-3).mean() > 0.3  # curves are still 0
