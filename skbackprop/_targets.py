@@ -83,6 +83,11 @@ class ClassTargets:
         if self.class_weight == "balanced":
             counts = np.bincount(codes, minlength=n_classes)
             return len(codes) / (np.sum(counts > 0) * np.maximum(counts, 1))
+        if isinstance(self.class_weight, list):
+            raise ValueError(
+                "class_weight must be a dict or 'balanced' where y is one column; a "
+                f"list is for several labels. Got {self.class_weight!r}."
+            )
         known = dict(self.class_weight)
         weights = [known.pop(label, None) for label in self.classes_.tolist()]
         if known and None in weights:

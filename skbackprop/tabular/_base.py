@@ -32,7 +32,7 @@ from ._bag import Clock, Trained, fold_numbers, train_bag
 from ._bins import quantile_edges, to_positions
 from ._encoder import RULES as ENCODER_RULES
 from ._encoder import TabularEncoder
-from ._member import Member, train_member
+from ._member import Member, diverged, has_diverged, train_member
 from ._recipe import PRESETS, Recipe, make_recipe
 
 _ENCODER = ("categorical_features", "max_one_hot", "min_frequency")
@@ -85,6 +85,14 @@ class Validation(NamedTuple):
     table: Table
 
 
+class Validated(NamedTuple):
+    """What members say of rows that they have not been trained on, and the truth."""
+
+    logits: Array
+    targets: Targets
+    weights: Array | None
+
+
 class BaseTabularMLP(BaseEstimator):
     """Shared by classifier and regressor; not for use itself."""
 
@@ -104,7 +112,7 @@ class BaseTabularMLP(BaseEstimator):
         """Refuse a y_val that is not like y."""
         raise NotImplementedError
 
-    def _strata(self, targets: Targets) -> Array | None:
+    def _strata(self, targets: Targets, rows: Array) -> Array | None:
         """What every fold is to have its share of."""
         raise NotImplementedError
 
@@ -115,10 +123,8 @@ class BaseTabularMLP(BaseEstimator):
     def _loss_parameters(self) -> tuple[float, ...]:
         raise NotImplementedError
 
-    def _after_training(
-        self, logits: Array, targets: Targets, weights: Array | None
-    ) -> None:
-        """Told the outputs of every member for the rows that validated it."""
+    def _after_training(self, validated: Callable[[], Validated] | None) -> None:
+        """Told what every member says of the rows held out, where there were any."""
 
     # Fitting -----------------------------------------------------------------
 
@@ -147,16 +153,26 @@ class BaseTabularMLP(BaseEstimator):
         allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
         clock = Clock(self.time_limit)
         validate_data(self, X, y, skip_check_array=True, reset=True)
-        for name in ("_bag", "_clamp"):
+        for name in ("_bag", "_clamp", "temperature_"):
             self.__dict__.pop(name, None)
         encoder = TabularEncoder(
             missing="nan", **{name: getattr(self, name) for name in _ENCODER}
         )
+        # An array, also where scikit-learn is told to give frames.
+        encoder.set_output(transform="default")
         matrix = encoder.fit_transform(X)
         y = self._checked_y(y, matrix)
         given = checked_weights("sample_weight", sample_weight, matrix)
         self._learn_targets(y, given)
         targets, weights = self._encoded(y), self._weights(y, given)
+        if weights is not None:  # as the engine reads them
+            with np.errstate(over="ignore"):
+                weights = weights.astype(np.float32)
+            if not np.isfinite(weights).all():
+                raise ValueError(
+                    "The weights of the training rows must be finite in float32: "
+                    "sample_weight times class_weight is not."
+                )
 
         # A row without weight trains nothing and validates nothing.
         rows = np.arange(len(matrix)) if weights is None else np.flatnonzero(weights)
@@ -181,29 +197,42 @@ class BaseTabularMLP(BaseEstimator):
 
         def train_one(number: int, stop: Callable[[], bool]) -> Member:
             train_rows, held = held_out[number]()
-            return train_member(
+            member = train_member(
                 topology, recipe, table, train_rows, score(held), seeds[number], stop
             )
+            if self.scoring == "loss" and not np.isfinite(member.score):
+                raise diverged(recipe)
+            return member
 
         with blas_threads(1, 0.0):
             trained = train_bag(
                 train_one, len(held_out), workers_for(self.n_jobs), clock, self._report
             )
         self._store(topology, recipe, trained)
-        self._validate_all(held_out, trained, table, targets, validation)
+        if validation is not None:
+            table = validation.table
+        elif recipe.n_folds == 1 or len(rows) == 1:
+            held_out = []
+        self._after_training(
+            (lambda: self._validated(held_out, trained, table, targets))
+            if held_out
+            else None
+        )
         return self._messages(trained)
 
-    def _checked_y(self, y: Any, matrix: Array) -> Any:
-        """y as an array of as many rows as the matrix."""
+    def _checked_y(self, y: Any, matrix: Array, name: str = "y") -> Any:
+        """y, or y_val, as an array of as many rows as the matrix."""
         y = check_array(
             y,
             accept_sparse="csr",
             ensure_2d=False,
             allow_nd=False,
             dtype=None,
-            input_name="y",
+            input_name=name,
             ensure_min_samples=0,
         )
+        if y.dtype.kind == "O" and any(value is None for value in y.flat):
+            raise ValueError(f"Input {name} contains None. Drop the rows without it.")
         check_consistent_length(matrix, y)
         return as_column(y)
 
@@ -257,7 +286,7 @@ class BaseTabularMLP(BaseEstimator):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together.")
         matrix = self._matrix(X_val)
-        y_val = self._checked_y(y_val, matrix)
+        y_val = self._checked_y(y_val, matrix, "y_val")
         self._check_known(y_val)
         weights = checked_weights("sample_weight_val", weight_val, matrix)
         weights = self._weights(y_val, weights)
@@ -281,8 +310,7 @@ class BaseTabularMLP(BaseEstimator):
         n_folds = min(recipe.n_folds, len(rows))
         if n_folds == 1:  # nothing can be held out
             return [lambda: (rows, rows)] * recipe.n_repeats
-        strata = self._strata(targets)
-        strata = None if strata is None else strata[rows]
+        strata = self._strata(targets, rows)
         parts = []
         for _ in range(recipe.n_repeats):
             folds = fold_numbers(len(rows), n_folds, strata, random_state)
@@ -351,18 +379,15 @@ class BaseTabularMLP(BaseEstimator):
         self.validation_scores_ = [each.scores for each in members]
         self.validation_score_ = float(np.mean([each.score for each in members]))
 
-    def _validate_all(
+    def _validated(
         self,
         held_out: list[Callable[[], tuple[Array, Array]]],
         trained: Trained,
         table: Table,
         targets: Targets,
-        validation: Validation | None,
-    ) -> None:
-        """Hand on what each member says of the rows that it has not been trained on."""
+    ) -> Validated:
+        """What each member says of the rows that it has not been trained on."""
         topology, _ = self._bag
-        if validation is not None:
-            table = validation.table
         logits, rows = [], []
         for number, member in enumerate(trained.members):
             if member is not None:
@@ -379,7 +404,7 @@ class BaseTabularMLP(BaseEstimator):
             stratify=None,
         )
         w = table.sample_weight[every] if len(table.sample_weight) else None
-        self._after_training(np.concatenate(logits), seen, w)
+        return Validated(np.concatenate(logits), seen, w)
 
     def _messages(self, trained: Trained) -> list[tuple[str, type[Warning]]]:
         planned, n = len(trained.members), self.n_networks_
@@ -391,14 +416,28 @@ class BaseTabularMLP(BaseEstimator):
                     UserWarning,
                 )
             ]
-        if not np.isfinite(self.validation_score_):
-            return [
+        members = [member for member in trained.members if member is not None]
+        messages: list[tuple[str, type[Warning]]] = []
+        lost = sum(not np.isfinite(member.score) for member in members)
+        if lost:
+            messages.append(
                 (
-                    "No validation score was a finite number: the last epoch is kept.",
+                    f"No validation score of {lost} of {n} networks was a finite "
+                    "number: the last epoch of each is kept.",
                     ConvergenceWarning,
                 )
-            ]
-        return []
+            )
+        late = sum(has_diverged(member) for member in members)
+        if late:
+            messages.append(
+                (
+                    f"Training of {late} of {n} networks diverged, and the best "
+                    "epoch of each is kept: lower learning_rate_init, which was "
+                    f"{self.recipe_['learning_rate_init']!r}.",
+                    ConvergenceWarning,
+                )
+            )
+        return messages
 
     # Prediction --------------------------------------------------------------
 

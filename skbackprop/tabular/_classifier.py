@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -16,7 +17,7 @@ from .. import _parameters as allow
 from .._inputs import Targets
 from .._layers import Array
 from .._targets import ClassTargets
-from ._base import BaseTabularMLP
+from ._base import BaseTabularMLP, Validated
 
 
 class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
@@ -106,7 +107,8 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
     validation_score_ : float
         Mean of the best scores.
     temperature_ : float
-        What logits are divided by; 1 without ``calibrate``.
+        What logits are divided by; 1 without ``calibrate``, and where no row is held
+        out.
     recipe_ : dict
         The numbers that the networks were trained by.
 
@@ -239,17 +241,15 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
                 f"The classes are {self.classes_.tolist()}."
             )
 
-    def _strata(self, targets: Targets) -> Array | None:
+    def _strata(self, targets: Targets, rows: Array) -> Array | None:
         if targets.labels is not None:
-            return targets.labels
-        return targets.Y[:, 0] if targets.n_outputs == 1 else None
+            return targets.labels[rows]
+        return targets.Y[rows, 0] if targets.n_outputs == 1 else None
 
-    def _after_training(
-        self, logits: Array, targets: Targets, weights: Array | None
-    ) -> None:
+    def _after_training(self, validated: Callable[[], Validated] | None) -> None:
         self.temperature_ = 1.0
-        if self.calibrate and len(self.classes_) > 1:
-            self.temperature_ = _best_temperature(logits, targets, weights)
+        if self.calibrate and len(self.classes_) > 1 and validated is not None:
+            self.temperature_ = _best_temperature(*validated())
 
     def _log_probabilities(self, z: Array) -> Array:
         """Of every class, or of each label and of its absence, for a block of Z_J."""

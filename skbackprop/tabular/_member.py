@@ -62,9 +62,11 @@ def initialize(
     weights, biases = topology.views(theta)
     for j, (W, bias) in enumerate(zip(weights, biases, strict=True)):
         W[...] = random_state.normal(size=W.shape)
-        spread = (A @ W).std(axis=0)
-        # A column without spread says nothing of the scale.
-        W /= np.where(spread > 1e-6, spread, np.sqrt(len(W)))
+        Z = A @ W
+        spread = Z.std(axis=0)
+        # A spread that may be rounding says nothing of the scale.
+        least = 1e-4 * np.maximum(1, np.abs(Z).max(axis=0))
+        W /= np.where(spread > least, spread, np.sqrt(len(W)))
         Z = A @ W
         if j == topology.n_layers - 1:
             break
@@ -167,13 +169,22 @@ def train_member(
     )
     ended = train(problem, state, lambda history, message: stop())
     scores = state.history.validation_scores
-    if ended == DIVERGED and not scores:
-        raise ValueError(
-            "Training diverged in its first epoch: lower learning_rate_init, which was "
-            f"{recipe.learning_rate_init!r}."
-        )
-    best = int(np.argmax(scores)) if np.isfinite(scores).any() else len(scores) - 1
+    if ended == DIVERGED and not np.isfinite(scores).any():
+        raise diverged(recipe)
+    found = np.isfinite(state.history.best_validation_score)
+    best = int(np.nanargmax(scores)) if found else len(scores) - 1
     return Member(state.theta, best + 1, scores[best], list(scores), ended)
+
+
+def diverged(recipe: Recipe) -> ValueError:
+    return ValueError(
+        "Training diverged before an epoch had a finite validation score: lower "
+        f"learning_rate_init, which was {recipe.learning_rate_init!r}."
+    )
+
+
+def has_diverged(member: Member) -> bool:
+    return member.ended == DIVERGED
 
 
 def was_interrupted(member: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils import assert_all_finite
 
 from .. import _parameters as allow
 from .._inputs import Targets
@@ -162,26 +163,29 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         """
         return self._guarded_fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
-    def _checked_y(self, y: Any, matrix: Array) -> Any:
-        y = super()._checked_y(y, matrix)
+    def _checked_y(self, y: Any, matrix: Array, name: str = "y") -> Any:
+        y = super()._checked_y(y, matrix, name)
         if y.dtype.kind == "O":
             try:
                 y = y.astype(np.float64)
             except (TypeError, ValueError):
-                raise ValueError("y must hold numbers, but has others.") from None
+                raise ValueError(f"{name} must hold numbers, but has others.") from None
+            assert_all_finite(y, input_name=name)
         self._check_numbers(y)
         return y.astype(np.float64)
 
     def _learn_targets(self, y: Any, weights: Array | None) -> None:
         Y = y[:, None] if y.ndim == 1 else y
-        rows = slice(None) if weights is None else weights > 0
-        self._clamp = Y[rows].min(axis=0), Y[rows].max(axis=0)
-        # Halves, because the sum of two large numbers may be infinite.
-        mean = 2 * np.average(Y / 2, axis=0, weights=weights)
-        size = np.abs(Y - mean).max(axis=0)
-        size = np.where(size > 0, size, 1.0)
-        spread = np.average(((Y - mean) / size) ** 2, axis=0, weights=weights)
-        scale = size * np.sqrt(spread)
+        if weights is not None:  # a row of weight 0 says nothing of the scale
+            Y, weights = Y[weights > 0], weights[weights > 0]
+        self._clamp = Y.min(axis=0), Y.max(axis=0)
+        # What overflows is refused, with words, when y is standardised.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.average(Y, axis=0, weights=weights)
+            size = np.abs(Y - mean).max(axis=0)
+            size = np.where(size > 0, size, 1.0)
+            spread = np.average(((Y - mean) / size) ** 2, axis=0, weights=weights)
+            scale = size * np.sqrt(spread)
         self.target_mean_ = mean
         self.target_scale_ = np.where(scale > 0, scale, 1.0)
         self.quantiles_ = np.array(self._levels()) if self.loss == "quantile" else None
@@ -192,16 +196,18 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
             raise ValueError(
                 f"y_val must have {len(self.target_mean_)} columns. Got {Y.shape[1]}."
             )
-        return self._targets((Y - self.target_mean_) / self.target_scale_, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            Y = (Y - self.target_mean_) / self.target_scale_
+        return self._targets(Y, np.dtype(np.float32))
 
     def _check_known(self, y: Any) -> None:
         """Any numbers will do."""
 
-    def _strata(self, targets: Targets) -> Array | None:
+    def _strata(self, targets: Targets, rows: Array) -> Array | None:
         """Groups of neighbouring targets, so that every fold has some of all sizes."""
         if targets.n_outputs > 1:
             return None
-        y = targets.Y[:, 0]
+        y = targets.Y[rows, 0]
         ranks = np.empty(len(y), dtype=np.intp)
         ranks[np.argsort(y, kind="stable")] = np.arange(len(y))
         return ranks // 64
