@@ -37,7 +37,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         Which columns hold categories, as for :class:`TabularEncoder` and
         scikit-learn's HistGradientBoosting: 'from_dtype' for those of strings,
         booleans and categories; a mask, indices or names; or None.
-    max_one_hot : int, np.inf or None, default=8
+    max_one_hot : int, np.inf or None, default=0
         The most categories of a column that becomes one-hot columns. One with more
         gets an embedding, a row of trained numbers for each category.
     min_frequency : int, default=1
@@ -144,7 +144,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         *,
         preset: str = "balanced",
         categorical_features: Any = "from_dtype",
-        max_one_hot: Any = 8,
+        max_one_hot: Any = 0,
         min_frequency: int = 1,
         hidden_layer_sizes: Any = None,
         activation: str | None = None,

@@ -47,10 +47,8 @@ def initialize(
 ) -> Array:
     """First parameters that fit rows of the table.
 
-    Every pre-activation has a standard deviation of 1 on these rows, and a unit's bias
-    puts its zero at a random convex combination of five of them, so that no ReLU is
-    dead and every kink is where the data are (Holzmueller, Grinsztajn and Steinwart,
-    2024). Curves begin as straight lines.
+    Every pre-activation has a standard deviation of 1 on these rows (Mishkin and Matas,
+    2016). Curves begin as straight lines, biases at zero.
     """
     embeddings = topology.embeddings
     theta = np.zeros(topology.n_parameters, dtype=np.float32)
@@ -59,8 +57,7 @@ def initialize(
     for each in (u, m, *tables):
         each[...] = random_state.normal(size=each.shape)
     A = _embedded(topology, theta, X)
-    weights, biases = topology.views(theta)
-    for j, (W, bias) in enumerate(zip(weights, biases, strict=True)):
+    for j, W in enumerate(topology.views(theta)[0]):
         W[...] = random_state.normal(size=W.shape)
         Z = A @ W
         spread = Z.std(axis=0)
@@ -68,13 +65,8 @@ def initialize(
         least = 1e-4 * np.maximum(1, np.abs(Z).max(axis=0))
         W /= np.where(spread > least, spread, np.sqrt(len(W)))
         Z = A @ W
-        if j == topology.n_layers - 1:
-            break
-        shares = random_state.exponential(size=(5, len(bias)))
-        rows = random_state.randint(len(Z), size=shares.shape)
-        picked = np.take_along_axis(Z, rows, axis=0)
-        bias[...] = -(shares / shares.sum(axis=0) * picked).sum(axis=0)
-        A = activate(topology.activations[j], (Z + bias).astype(np.float32))
+        if j < topology.n_layers - 1:
+            A = activate(topology.activations[j], Z.astype(np.float32))
     return theta
 
 

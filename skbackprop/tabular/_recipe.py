@@ -34,28 +34,26 @@ class Recipe:
 #: the number of the first pair whose rows are not exceeded.
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
-        "hidden_layer_sizes": (128, 128),
-        "activation": "relu",
-        "n_folds": 8,
-        "n_repeats": 1,
-        "max_iter": ((10_000, 24), (50_000, 16), (None, 8)),
+        "hidden_layer_sizes": ((50_000, (128, 128)), (None, (256, 256))),
+        "n_folds": ((10_000, 8), (None, 4)),
+        "max_iter": ((10_000, 32), (50_000, 12), (None, 6)),
     },
     "balanced": {
-        "hidden_layer_sizes": (256, 256),
-        "activation": "relu",
-        "n_folds": 8,
-        "n_repeats": 1,
+        "hidden_layer_sizes": ((10_000, (192, 192)), (None, (256, 256))),
+        "n_folds": ((10_000, 16), (200_000, 8), (None, 4)),
         "max_iter": ((10_000, 48), (50_000, 24), (None, 16)),
     },
 }
 COMMON: dict[str, Any] = {
+    "activation": "relu",
+    "n_repeats": 1,
     "batch_size": ((1_500, 64), (10_000, 128), (50_000, 256), (None, 512)),
     "learning_rate_init": 0.03,
     "weight_decay": 0.02,
-    "dropout": 0.15,
-    "n_bins": 32,
+    "dropout": 0.1,
+    "n_bins": ((10_000, 48), (None, 128)),
     "embedding_size": 8,
-    "n_iter_no_change": 16,
+    "n_iter_no_change": 12,
 }
 
 

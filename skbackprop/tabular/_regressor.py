@@ -85,7 +85,7 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         quantile: Any = 0.5,
         huber_delta: float = 1.0,
         categorical_features: Any = "from_dtype",
-        max_one_hot: Any = 8,
+        max_one_hot: Any = 0,
         min_frequency: int = 1,
         hidden_layer_sizes: Any = None,
         activation: str | None = None,
