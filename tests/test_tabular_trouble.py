@@ -428,11 +428,14 @@ def test_training_that_diverges():
     for n_jobs in 1, 2:
         with pytest.raises(ValueError, match=r"diverged.*learning_rate_init.*1e\+30"):
             model.set_params(n_jobs=n_jobs).fit(X, NUMBER)
-    for parameters in {"max_iter": 1}, {"scoring": lambda *_: np.nan}:
-        model.set_params(**parameters)
+    # One step an epoch: the first epoch is finite, but not its validation loss.
+    model.set_params(n_jobs=1, batch_size=N)
+    for parameters in (
+        {"max_iter": 1, "scoring": "loss"},
+        {"max_iter": 5, "scoring": lambda *_: np.nan},
+    ):
         with pytest.raises(ValueError, match="Training diverged"):
-            model.set_params(n_jobs=1).fit(X, NUMBER)
-        model.set_params(max_iter=5)
+            model.set_params(**parameters).fit(X, NUMBER)
     assert_array_equal(model.predict(X), before)
     model = regressor(learning_rate_init=1e6, batch_size=N)
     with pytest.warns(
