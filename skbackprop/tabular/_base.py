@@ -265,7 +265,7 @@ class BaseTabularMLP(BaseEstimator):
             1 if nothing else n_plain,
             cardinalities,
             recipe.embedding_size,
-            recipe.embedding_size,
+            max(1, recipe.embedding_size // 2),
         )
         hidden = recipe.hidden_layer_sizes
         return make_topology(

@@ -8,18 +8,26 @@ from .._layers import Array
 
 
 def quantile_edges(column: Array, n_bins: int) -> Array:
-    """Edges of at most so many bins of about as many values each, strictly increasing.
+    """Edges of at most so many bins, strictly increasing.
 
-    Values that are not a number are left out. A column of one value gets one bin
-    around it.
+    A value that more than one in n_bins rows have is an edge of its own: without it
+    most quantiles would be that one value, and few bins would be left for the others.
+    Quantiles of the other values are the remaining edges. Values that are not a number
+    are left out. A column of one value gets one bin around it.
     """
-    values = column[~np.isnan(column)].astype(np.float64)
-    if not len(values):
-        values = np.zeros(1)
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
+    values = column[~np.isnan(column)]
+    distinct, counts = np.unique(values, return_counts=True)
+    frequent = counts * n_bins > len(values)
+    common, others = distinct[frequent], np.repeat(distinct[~frequent], counts[~frequent])
+    edges = common.astype(np.float64)
+    if len(others):
+        shares = np.linspace(0, 1, max(1, n_bins - len(common)) + 1)
+        edges = np.concatenate([edges, np.quantile(others, shares)])
     # Edges that float32 does not tell from each other would make a bin of no width.
     edges = np.unique(edges.astype(np.float32)).astype(np.float64)
-    return edges if len(edges) > 1 else edges[0] + np.array([-0.5, 0.5])
+    if len(edges) > 1:
+        return edges
+    return (edges[0] if len(edges) else 0.0) + np.array([-0.5, 0.5])
 
 
 def to_positions(matrix: Array, edges: list[Array]) -> None:

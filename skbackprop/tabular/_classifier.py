@@ -63,7 +63,8 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
     n_bins : int, default=None
         Quantile bins of a number's curves (E1).
     embedding_size : int, default=None
-        Inputs that a number, and a category with an embedding, becomes.
+        Inputs that a number becomes; a category with an embedding becomes half as
+        many.
     label_smoothing : float, default=0.0
         Share of the labels that is spread over all classes in training (L9).
     class_weight : dict, 'balanced' or None, default=None

@@ -26,8 +26,8 @@ from ._recipe import Recipe
 
 #: Rows that the first parameters are fitted to.
 _SAMPLE = 1024
-#: Of the learning rate of the matrices, what biases get.
-_BIAS_RATE = 0.1
+#: Of the recipe's learning rate, what biases and embeddings get.
+_BIAS_RATE, _EMBEDDING_RATE = 0.1, 0.3
 _BETA_2 = 0.95
 
 
@@ -105,7 +105,8 @@ def group_factors(topology: Topology) -> tuple[Array, Array]:
     rates[0 : 2 * J : 2], decays[0 : 2 * J : 2] = 1 / fan_in, fan_in
     rates[1 : 2 * J : 2], decays[1 : 2 * J : 2] = _BIAS_RATE, 0
     # V, b, u, m of the numbers, then the tables of the codes.
-    rates[2 * J :] = [1, _BIAS_RATE, 1, 1, 1]
+    rates[2 * J :] = _EMBEDDING_RATE
+    rates[2 * J + 1] *= _BIAS_RATE
     decays[2 * J :] = [1, 0, 1, 0, 1]
     return rates, decays
 
