@@ -562,9 +562,12 @@ def test_the_recipe_reaches_the_training(parameters):
 
 def test_the_recipe_reaches_the_networks():
     settings = {"n_bins": 7, "embedding_size": 5, "max_one_hot": 2}
-    topology = classifier(**settings, hidden_layer_sizes=(9, 4)).fit(X, Y)._bag[0]
+    model = classifier(**settings, hidden_layer_sizes=(9, 4)).fit(X, Y)
+    topology, (theta, *_) = model._bag
+    _, (b,), _, _, (table,) = topology.embeddings.views(theta)
     assert [len(edges) for edges in topology.embeddings.edges] == [8]
-    assert topology.sizes == (10, 9, 4, 1)
+    assert len(b) == 5 and len(table) == 4
+    assert topology.sizes[1:] == (9, 4, 1)
 
 
 def test_networks_begin_differently():
