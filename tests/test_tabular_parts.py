@@ -8,7 +8,12 @@ from skbackprop._layers import make_topology
 from skbackprop.core.embeddings import Embeddings
 from skbackprop.tabular._bag import fold_numbers
 from skbackprop.tabular._bins import from_positions, quantile_edges, to_positions
-from skbackprop.tabular._member import _BIAS_RATE, group_factors, initialize
+from skbackprop.tabular._member import (
+    _BIAS_RATE,
+    _EMBEDDING_RATE,
+    group_factors,
+    initialize,
+)
 from skbackprop.tabular._recipe import COMMON, PRESETS, Recipe, make_recipe
 
 RNG = np.random.default_rng(0)
@@ -69,8 +74,10 @@ def test_bins_hold_about_as_many_values_each(n_bins):
         ([2, 2, 2], [1.5, 2.5]),
         ([np.nan, 2, np.nan], [1.5, 2.5]),
         ([np.nan, np.nan], [-0.5, 0.5]),
-        ([0, 0, 0, 0, 0, 0, 1, 1], [0, 0.25, 1]),
-        ([0, 1], [0, 0.25, 0.5, 0.75, 1]),
+        ([0, 0, 0, 0, 0, 0, 1, 1], [0, 1]),
+        ([0, 1], [0, 1]),
+        # One value of five is frequent: three bins are left for the others.
+        ([7, 0, 3, 7, 6, 7, 9, 7], [0, 3, 6, 7, 9]),
         # The numbers between these two are not in float32.
         ([1, np.nextafter(np.float32(1), np.float32(2))], [1, 1 + 2.0**-23]),
     ],
@@ -229,7 +236,8 @@ def test_group_factors(hidden):
     assert (rates[1 : 2 * J : 2] == _BIAS_RATE).all()
     assert (decays[1 : 2 * J : 2] == 0).all()
     # V, b, u, m, tables: offsets are like biases, and what is missing does not decay.
-    assert rates[2 * J :].tolist() == [1, _BIAS_RATE, 1, 1, 1]
+    expected = _EMBEDDING_RATE * np.array([1, _BIAS_RATE, 1, 1, 1])
+    assert_allclose(rates[2 * J :], expected)
     assert decays[2 * J :].tolist() == [1, 0, 1, 0, 1]
 
 

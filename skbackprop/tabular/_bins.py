@@ -18,7 +18,8 @@ def quantile_edges(column: Array, n_bins: int) -> Array:
     values = column[~np.isnan(column)]
     distinct, counts = np.unique(values, return_counts=True)
     frequent = counts * n_bins > len(values)
-    common, others = distinct[frequent], np.repeat(distinct[~frequent], counts[~frequent])
+    common = distinct[frequent]
+    others = np.repeat(distinct[~frequent], counts[~frequent])
     edges = common.astype(np.float64)
     if len(others):
         shares = np.linspace(0, 1, max(1, n_bins - len(common)) + 1)
