@@ -73,6 +73,7 @@ ALLOWED: dict[str, set[str]] = {
         "_schedules",
         "_table",
         "_layers",
+        "core.losses",
         "core.optimizers",
         "core.regimen",
         "core.topology",

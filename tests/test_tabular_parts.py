@@ -5,12 +5,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skbackprop._layers import make_topology
+from skbackprop._table import make_table
 from skbackprop.core.embeddings import Embeddings
 from skbackprop.tabular._bag import fold_numbers
 from skbackprop.tabular._bins import from_positions, quantile_edges, to_positions
 from skbackprop.tabular._member import (
     _BIAS_RATE,
     _EMBEDDING_RATE,
+    best_constant,
     group_factors,
     initialize,
 )
@@ -177,25 +179,51 @@ def embedded(topology, theta, X):
 @pytest.mark.parametrize("hidden", [(), (40,), (40, 30)])
 def test_pre_activations_have_unit_spread(hidden):
     topology, X = topology_of(hidden), rows_of_the_table()
-    theta = initialize(topology, X, np.random.RandomState(0))
+    theta = initialize(topology, X, 0.0, np.random.RandomState(0))
     assert theta.dtype == np.float32 and np.isfinite(theta).all()
     A = embedded(topology, theta, X)
     for j, (W, bias) in enumerate(zip(*topology.views(theta), strict=True)):
         Z = A @ W
         assert_allclose(Z.std(axis=0), 1, rtol=1e-4)
-        if j == topology.n_layers - 1:
+        if j < topology.n_layers - 1:
             assert (bias == 0).all()
-        else:  # a kink among the data, so that no unit is dead or linear
-            assert (-bias > Z.min(axis=0)).all() and (-bias < Z.max(axis=0)).all()
-            active = (Z + bias > 0).mean(axis=0)
-            assert (active > 0).all() and (active < 1).all()
-            assert active.std() > 0.05
         A = np.maximum(Z + bias, 0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_outputs_begin_at_the_best_constant(weighted):
+    """The constant of the smallest loss, with half a row more for each class."""
+    rng = np.random.default_rng(1)
+    rows = np.arange(5, 60)
+    w = rng.integers(1, 4, 60).astype(np.float32) if weighted else None
+    x = np.zeros((60, 1), np.float32)
+    of_rows = np.ones(len(rows)) if w is None else w[rows].astype(float)
+    of_rows *= len(rows) / of_rows.sum()
+
+    def constant(loss, output, n_outputs, parameters=(), **given):
+        t = make_topology([1, n_outputs], [], output, loss, None, parameters)
+        table = make_table(x, sample_weight=w, dtype=np.float32, **given)
+        return best_constant(t, table, rows)
+
+    labels = rng.integers(0, 3, 60)
+    logs = constant("categorical_cross_entropy", "softmax", 3, labels=labels)
+    shares = [of_rows[labels[rows] == k].sum() + 0.5 for k in range(3)]
+    assert_allclose(np.exp(logs), shares / np.sum(shares), rtol=1e-6)
+
+    Y = (rng.random((60, 2)) < [0.1, 0.7]).astype(np.float32)
+    odds = constant("binary_cross_entropy", "sigmoid", 2, Y=Y)
+    ones = of_rows @ Y[rows]
+    assert_allclose(np.exp(odds), (ones + 0.5) / (55 - ones + 0.5), rtol=1e-6)
+
+    Y = np.repeat(rng.normal(size=(60, 1)), 2, axis=1).astype(np.float32)
+    levels = constant("quantile", "identity", 2, (0.1, 0.8), Y=Y)
+    assert_allclose(levels, np.quantile(Y[rows, 0], [0.1, 0.8]), rtol=1e-6)
+    assert_array_equal(constant("squared_error", "identity", 2, Y=Y), [0, 0])
 
 
 def test_curves_begin_as_straight_lines():
     topology, X = topology_of(), rows_of_the_table()
-    theta = initialize(topology, X, np.random.RandomState(0))
+    theta = initialize(topology, X, 0.0, np.random.RandomState(0))
     V, b, u, m, tables = topology.embeddings.views(theta)
     assert all((curve == 0).all() for curve in V)
     for each in (b, u, m, *tables):
@@ -208,7 +236,7 @@ def test_first_parameters_of_one_row_and_of_constant_columns():
     row = rows_of_the_table()[:1]
     for X in row, np.repeat(row, 51, axis=0), np.zeros((50, 6), dtype=np.float32):
         for seed in range(20):
-            theta = initialize(topology, X, np.random.RandomState(seed))
+            theta = initialize(topology, X, 0.0, np.random.RandomState(seed))
             assert np.isfinite(theta).all()
             for W in topology.views(theta)[0]:
                 assert np.abs(W).max() < 5 / np.sqrt(len(W))
@@ -217,7 +245,7 @@ def test_first_parameters_of_one_row_and_of_constant_columns():
 def test_first_parameters_follow_the_stream():
     topology, X = topology_of(), rows_of_the_table()
     one, same, other = (
-        initialize(topology, X, np.random.RandomState(seed)) for seed in (0, 0, 1)
+        initialize(topology, X, 0.0, np.random.RandomState(seed)) for seed in (0, 0, 1)
     )
     assert_array_equal(one, same)
     assert (one != other).mean() > 0.8

@@ -18,6 +18,7 @@ from .._training import (
     State,
     train,
 )
+from ..core.losses import Loss
 from ..core.optimizers import Optimizer, Solver, n_slots
 from ..core.regimen import Regimen
 from ..core.topology import Topology
@@ -43,12 +44,16 @@ class Member(NamedTuple):
 
 
 def initialize(
-    topology: Topology, X: Array, random_state: np.random.RandomState
+    topology: Topology,
+    X: Array,
+    output_bias: Array,
+    random_state: np.random.RandomState,
 ) -> Array:
     """First parameters that fit rows of the table.
 
     Every pre-activation has a standard deviation of 1 on these rows (Mishkin and Matas,
-    2016). Curves begin as straight lines, biases at zero.
+    2016). Curves begin as straight lines, biases at zero, but those of the outputs at
+    what is best without any column.
     """
     embeddings = topology.embeddings
     theta = np.zeros(topology.n_parameters, dtype=np.float32)
@@ -67,7 +72,31 @@ def initialize(
         Z = A @ W
         if j < topology.n_layers - 1:
             A = activate(topology.activations[j], Z.astype(np.float32))
+    topology.views(theta)[1][-1][...] = output_bias
     return theta
+
+
+def best_constant(topology: Topology, table: Table, rows: Array) -> Array:
+    """Z_J of the smallest loss if it were the same for all rows, or nearly so.
+
+    Log-odds and logarithms of shares, with half a row more for each class; quantiles.
+    Of standardised targets the mean is 0, and so is about any other middle.
+    """
+    w = table.sample_weight[rows] if len(table.sample_weight) else np.ones(len(rows))
+    w = w.astype(np.float64) * (len(rows) / w.sum(dtype=np.float64))
+    if topology.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
+        counts = np.bincount(table.labels[rows], w, minlength=topology.sizes[-1])
+        return np.log((counts + 0.5) / (counts + 0.5).sum())
+    if topology.loss == Loss.BINARY_CROSS_ENTROPY:
+        ones = w @ table.Y[rows]
+        return np.log((ones + 0.5) / (len(rows) - ones + 0.5))
+    if topology.loss == Loss.QUANTILE:
+        levels = topology.loss_parameters or (0.5,)
+        columns = table.Y[rows].T
+        return np.array(
+            [np.quantile(y, levels[k % len(levels)]) for k, y in enumerate(columns)]
+        )
+    return np.zeros(topology.sizes[-1])
 
 
 def _embedded(topology: Topology, theta: Array, X: Array) -> Array:
@@ -119,7 +148,8 @@ def train_member(
     """
     random_state = np.random.RandomState(seed)
     sample = rows[random_state.permutation(len(rows))[:_SAMPLE]]
-    theta = initialize(topology, table.X[sample], random_state)
+    output_bias = best_constant(topology, table, rows)
+    theta = initialize(topology, table.X[sample], output_bias, random_state)
     rates, decays = group_factors(topology)
     optimizer = Optimizer(
         Solver.ADAMW,
