@@ -1,4 +1,4 @@
-"""The README's examples run as they are printed."""
+"""The examples of the README and of docs/tabular.md run as they are printed."""
 
 import re
 from pathlib import Path
@@ -6,18 +6,25 @@ from textwrap import dedent
 
 import pytest
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
 FENCED = re.compile(r"^ *```python\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-BLOCKS = [dedent(code) for code in FENCED.findall(README.read_text(encoding="utf-8"))]
+
+
+def blocks(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return [dedent(code) for code in FENCED.findall(text)]
+
+
+BLOCKS = blocks("README.md")
 
 
 def run(block, capsys):
-    exec(compile(block, str(README), "exec"), {})
+    exec(compile(block, "example", "exec"), {})
     return capsys.readouterr().out
 
 
 def test_examples_are_found():
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
 
 
 def test_grid_search_finds_a_good_model(capsys):
@@ -26,8 +33,19 @@ def test_grid_search_finds_a_good_model(capsys):
 
 
 def test_network_prints_what_the_comment_says(capsys):
-    assert [float(x) for x in re.findall(r"-?\d+\.\d*", run(BLOCKS[1], capsys))] == [
+    assert [float(x) for x in re.findall(r"-?\d+\.\d*", run(BLOCKS[2], capsys))] == [
         0.5,
         pytest.approx(-1.0),
         pytest.approx(0.0),
     ]
+
+
+def test_a_raw_frame_gives_probabilities(capsys):
+    no, yes = map(float, re.findall(r"\d\.?[\de+-]*", run(BLOCKS[1], capsys)))
+    assert no + yes == pytest.approx(1, abs=1e-6)
+    assert yes > 0.5
+
+
+def test_tabular_quantiles_increase(capsys):
+    (block,) = blocks("docs/tabular.md")
+    run(block, capsys)  # it asserts

@@ -40,7 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "balanced": {
         "hidden_layer_sizes": ((10_000, (192, 192)), (None, (256, 256))),
-        "n_folds": ((10_000, 16), (200_000, 8), (None, 4)),
+        "n_folds": ((50_000, 16), (200_000, 8), (None, 4)),
         "max_iter": ((10_000, 48), (50_000, 24), (None, 16)),
     },
 }
