@@ -374,18 +374,23 @@ class BaseBackpropMLP(BaseEstimator):
             batch_size=int(min(batch_size, n)),
             shuffle=bool(self.shuffle),
             schedule=schedule,
-            regimen=self._regimen(topology, state.random_state),
+            regimen=self._regimen(topology, state.random_state, saved),
             plan=self._schedule_plan(),
             validate=None,
             keeps_state=bool(self.warm_start or incremental),
         )
 
-    def _regimen(self, topology: Topology, rng: np.random.RandomState) -> Regimen:
-        """Dropout and clipping; a seed is drawn only where there are masks to draw."""
+    def _regimen(
+        self, topology: Topology, rng: np.random.RandomState, saved: dict[str, Any]
+    ) -> Regimen:
+        """Dropout and clipping; a seed is drawn once, and only if there are masks."""
+        seed = saved.get("dropout_seed", 0)
+        if self.dropout > 0 and not seed:
+            seed = int(rng.randint(1, 2**31))
         return Regimen(
             topology.n_groups,
             dropout=float(self.dropout),
-            seed=rng.randint(2**31) if self.dropout > 0 else 0,
+            seed=seed,
             max_norm=float(self.max_grad_norm or 0),
         )
 
@@ -405,13 +410,14 @@ class BaseBackpropMLP(BaseEstimator):
                         f"{name} is for solvers with mini-batches. "
                         f"Got {name}={getattr(self, name)!r} and solver='lbfgs'."
                     )
-        if incremental and not self._schedule_plan().constant:
-            raise ValueError(
-                "partial_fit knows no end that a schedule could be a function of: "
-                "learning_rate, dropout_schedule and weight_decay_schedule must be "
-                f"'constant'. Got {self.learning_rate!r}, {self.dropout_schedule!r} "
-                f"and {self.weight_decay_schedule!r}."
-            )
+        names = ("learning_rate", "dropout_schedule", "weight_decay_schedule")
+        for name in names if incremental else ():
+            value = getattr(self, name)
+            if value in FACTORS and value != "constant":
+                raise ValueError(
+                    "partial_fit knows no end that a schedule could be a function of: "
+                    f"{name} must be 'constant'. Got {value!r}."
+                )
 
     def _train(self, problem: Problem, state: State) -> tuple[str, str]:
         """Run the solver; what ended it, and what SciPy had to say."""
@@ -484,6 +490,7 @@ class BaseBackpropMLP(BaseEstimator):
             "steps": state.optimizer.t,
             "random_state": stream,
             "reductions": history.reductions,
+            "dropout_seed": problem.regimen.seed,
             "order": state.order if problem.keeps_state else None,
             "weight_sum": total,
             "weight_rows": count,

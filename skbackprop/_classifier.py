@@ -45,8 +45,8 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
         Schedule. scikit-learn's apply to 'sgd': 'invscaling' divides by ``(t + 1) **
         power_t`` with ``t`` rows seen, 'adaptive' by 5 where training would have
         stopped. The others apply to every solver with mini-batches; they are functions
-        of the progress through ``max_iter`` epochs (S0), so that ``partial_fit``, which
-        knows of no end, refuses them.
+        of the progress through ``max_iter`` epochs (S0): a warm start begins them
+        anew, and ``partial_fit``, which knows of no end, refuses them.
     learning_rate_init : float, default=0.001
         Initial learning rate.
     power_t : float, default=0.5

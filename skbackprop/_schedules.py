@@ -24,7 +24,7 @@ def _one_cycle(u: Array) -> Array:
     return np.where(u < 0.3, up, _cosine((u - 0.3) / 0.7))
 
 
-#: Factors as functions of progress u in (0, 1).  (S1) to (S6)
+#: Factors as functions of progress u in (0, 1); the table of (S0)
 FACTORS: dict[str, Callable[[Array], Array]] = {
     "constant": np.ones_like,
     "cosine": _cosine,

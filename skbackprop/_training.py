@@ -32,7 +32,7 @@ _RUN_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Problem:
-    """What a fit is given and does not change."""
+    """What a fit is given and does not change, but for the plan of its regimen."""
 
     topology: Topology
     table: Table
@@ -227,6 +227,8 @@ class _Steps:
 
     def prepare(self, epoch: int) -> None:
         """Plan the steps of the epoch, counted from 0."""
+        if self.problem.plan.constant:  # a short epoch would feel it
+            return
         n_steps = -(-len(self.state.order) // self.problem.batch_size)
         self.problem.regimen.plan = self.problem.plan.of_epoch(epoch, n_steps)
 

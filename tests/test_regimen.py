@@ -331,3 +331,15 @@ def test_estimators_refuse_what_cannot_be():
             BackpropMLPRegressor((4,), **options).fit(X, y)
     with pytest.raises(ValueError, match="partial_fit knows no end"):
         BackpropMLPRegressor((4,), learning_rate="cosine").partial_fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_with_dropout_in_pieces_is_the_fit_in_one():
+    """The masks go on with the steps: their seed is drawn once, and kept."""
+    X, y = tables()
+    settings = {"dropout": 0.3, "random_state": 0, "n_iter_no_change": 99}
+    whole = BackpropMLPRegressor((9,), max_iter=6, **settings).fit(X, y)
+    pieces = BackpropMLPRegressor((9,), max_iter=3, warm_start=True, **settings)
+    pieces.fit(X, y).fit(X, y)
+    for one, other in zip(whole.coefs_, pieces.coefs_, strict=True):
+        assert np.array_equal(one, other)

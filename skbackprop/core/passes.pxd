@@ -81,8 +81,8 @@ cdef enum:
 
 
 cdef struct Pace:
-    # The learning rate of this step (O4), the same without Adam's correction times
-    # lambda, and what is left of a gradient that is too long (C1).
+    # eta_t of this step (O4); eta lambda, without Adam's correction (O5); the factor of
+    # a gradient that is too long (C1).
     double rate, decay, cut
 
 

@@ -35,6 +35,7 @@ cdef class Regimen:
         self.planned = np.empty((0, <int> N_PLANNED))
 
     def __reduce__(self):
+        # Without the plan, which is written anew before every epoch.
         return _restore, (
             len(self.rates), self.dropout, self.seed, self.max_norm, self.rates,
             self.decays,

@@ -68,7 +68,8 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
     label_smoothing : float, default=0.0
         Share of the labels that is spread over all classes in training (L9).
     class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, as in scikit-learn. They weigh the validation too.
+        Weights of the classes, as in scikit-learn. They weigh the validation too;
+        'balanced' by the counts of its own rows in ``y_val``.
     calibrate : bool, default=False
         Divide the logits of every network by one temperature, by which the rows held
         out have the smallest log-loss (Guo et al., 2017).

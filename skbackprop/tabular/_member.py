@@ -79,7 +79,8 @@ def initialize(
 def best_constant(topology: Topology, table: Table, rows: Array) -> Array:
     """Z_J of the smallest loss if it were the same for all rows, or nearly so.
 
-    Log-odds and logarithms of shares, with half a row more for each class; quantiles.
+    Log-odds and logarithms of shares, with half a row more for each class; quantiles,
+    of which the weights have no say: it is a start.
     Of standardised targets the mean is 0, and so is about any other middle.
     """
     w = table.sample_weight[rows] if len(table.sample_weight) else np.ones(len(rows))
@@ -122,8 +123,8 @@ def group_factors(topology: Topology) -> tuple[Array, Array]:
     """
     J = topology.n_layers
     rates, decays = np.ones(topology.n_groups), np.ones(topology.n_groups)
-    fan_in = np.sqrt(topology.sizes[:-1])
-    rates[0 : 2 * J : 2], decays[0 : 2 * J : 2] = 1 / fan_in, fan_in
+    root = np.sqrt(topology.sizes[:-1])  # of the fan-in
+    rates[0 : 2 * J : 2], decays[0 : 2 * J : 2] = 1 / root, root
     rates[1 : 2 * J : 2], decays[1 : 2 * J : 2] = _BIAS_RATE, 0
     # V, b, u, m of the numbers, then the tables of the codes.
     rates[2 * J :] = _EMBEDDING_RATE
