@@ -574,3 +574,17 @@ def test_networks_begin_differently():
     settings = {"n_folds": 1, "n_repeats": 2, "learning_rate_init": 1e-12}
     one, other = thetas(classifier(**settings).fit(X, Y))
     assert (np.abs(one - other) > 1e-3).mean() > 0.3  # curves are still 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"y_val": np.zeros((len(Y), 2))}, "In y_val"),
+        ({"sample_weight_val": np.full(len(Y), 1e37)}, "sample_weight_val times"),
+    ],
+)
+def test_errors_of_validation_data_say_so(given, message):
+    arguments = {"X_val": X, "y_val": Y} | given
+    model = classifier(class_weight={label: 1e3 for label in set(Y)})
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, Y, **arguments)

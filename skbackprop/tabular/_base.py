@@ -165,14 +165,7 @@ class BaseTabularMLP(BaseEstimator):
         given = checked_weights("sample_weight", sample_weight, matrix)
         self._learn_targets(y, given)
         targets, weights = self._encoded(y), self._weights(y, given)
-        if weights is not None:  # as the engine reads them
-            with np.errstate(over="ignore"):
-                weights = weights.astype(np.float32)
-            if not np.isfinite(weights).all():
-                raise ValueError(
-                    "The weights of the training rows must be finite in float32: "
-                    "sample_weight times class_weight is not."
-                )
+        weights = _as_read(weights, "sample_weight")
 
         # A row without weight trains nothing and validates nothing.
         rows = np.arange(len(matrix)) if weights is None else np.flatnonzero(weights)
@@ -287,10 +280,14 @@ class BaseTabularMLP(BaseEstimator):
             raise ValueError("X_val and y_val must be given together.")
         matrix = self._matrix(X_val)
         y_val = self._checked_y(y_val, matrix, "y_val")
-        self._check_known(y_val)
         weights = checked_weights("sample_weight_val", weight_val, matrix)
-        weights = self._weights(y_val, weights)
-        table = table_of(matrix, self._encoded(y_val), weights)
+        try:
+            self._check_known(y_val)
+            targets, weights = self._encoded(y_val), self._weights(y_val, weights)
+        except ValueError as error:  # it speaks of y
+            raise ValueError(f"In y_val, as in y: {error}") from None
+        weights = _as_read(weights, "sample_weight_val")
+        table = table_of(matrix, targets, weights)
         if not table.weight_sum(np.arange(len(matrix))) > 0:
             raise ValueError("The weights of the validation rows sum to zero.")
         return Validation(X_val, y_val, table)
@@ -470,6 +467,19 @@ class BaseTabularMLP(BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _as_read(weights: Array | None, name: str) -> Array | None:
+    """Weights as the engine reads them."""
+    if weights is None:
+        return None
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float32)
+    if not np.isfinite(weights).all():
+        raise ValueError(
+            f"Weights must be finite in float32: {name} times class_weight is not."
+        )
+    return weights
 
 
 class _Part:
