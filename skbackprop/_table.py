@@ -367,3 +367,15 @@ def activate(kind: int, Z: Array) -> Array:
     A = np.empty_like(Z)
     engine.activation(kind, Z.reshape(-1), A.reshape(-1), Z.shape[1])
     return A
+
+
+def affine(A: Array, W: Array) -> Array:
+    """A W of arrays of one type, by the engine.  (F1)
+
+    NumPy's BLAS has other bits for another number of threads.
+    """
+    (n, p), q = A.shape, W.shape[1]
+    Z = np.empty((n, q), dtype=A.dtype)
+    none = np.empty(0, dtype=A.dtype)
+    engine.affine_layer(A.reshape(-1), W.reshape(-1), none, p, q, Z.reshape(-1))
+    return Z

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
 
 from skbackprop._layers import make_topology
 from skbackprop._table import make_table
+from skbackprop.core import engine
 from skbackprop.core.embeddings import Embeddings
 from skbackprop.tabular._bag import fold_numbers
 from skbackprop.tabular._bins import from_positions, quantile_edges, to_positions
@@ -188,6 +190,19 @@ def test_pre_activations_have_unit_spread(hidden):
         if j < topology.n_layers - 1:
             assert (bias == 0).all()
         A = np.maximum(Z + bias, 0)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_first_parameters_are_no_matter_of_blas(n_threads):
+    """Whose sums have other bits for other threads: our own kernels make them."""
+    if not engine.threads_of_its_own():
+        return  # this level has BLAS alone
+    topology, X = topology_of((300, 300)), rows_of_the_table(1024)
+    seeds = np.random.RandomState(0), np.random.RandomState(0)
+    want = initialize(topology, X, 0.0, seeds[0])
+    with threadpool_limits(n_threads, user_api="blas"):
+        found = initialize(topology, X, 0.0, seeds[1])
+    assert_array_equal(found, want)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

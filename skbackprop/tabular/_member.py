@@ -9,7 +9,7 @@ import numpy as np
 
 from .._layers import Array
 from .._schedules import Plan, Schedule
-from .._table import Table, activate
+from .._table import Table, activate, affine
 from .._training import (
     DIVERGED,
     INTERRUPTED,
@@ -64,14 +64,15 @@ def initialize(
     A = _embedded(topology, theta, X)
     for j, W in enumerate(topology.views(theta)[0]):
         W[...] = random_state.normal(size=W.shape)
-        Z = A @ W
+        Z = affine(A, W)
         spread = Z.std(axis=0)
         # A spread that may be rounding says nothing of the scale.
         least = 1e-4 * np.maximum(1, np.abs(Z).max(axis=0))
-        W /= np.where(spread > least, spread, np.sqrt(len(W)))
-        Z = A @ W
+        spread = np.where(spread > least, spread, np.sqrt(len(W)))
+        W /= spread
+        Z /= spread
         if j < topology.n_layers - 1:
-            A = activate(topology.activations[j], Z.astype(np.float32))
+            A = activate(topology.activations[j], Z)
     topology.views(theta)[1][-1][...] = output_bias
     return theta
 
