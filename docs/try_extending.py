@@ -27,7 +27,7 @@ from typing import NoReturn
 HERE = Path(__file__).resolve()
 ROOT = HERE.parent.parent
 PAGE = HERE.parent / "extending.md"
-NAME = "softsign"
+NAME = "softplus"
 #: Test files whose cases follow from the diff blocks alone.
 SUITE = ("test_derivations.py", "test_gradients.py")
 
