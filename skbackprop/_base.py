@@ -31,6 +31,7 @@ from ._layers import (
     parameter_views,
 )
 from ._schedules import FACTORS, SCHEDULES, Plan, Schedule
+from ._snapshot import become, working_copy
 from ._table import (
     FEW_ROWS,
     Few,
@@ -122,12 +123,12 @@ class BaseBackpropMLP(BaseEstimator):
 
     def _guarded_fit(self, *args: Any, **kwargs: Any) -> Any:
         """Fit; whatever fails leaves the estimator as it was."""
-        before = dict(self.__dict__)
+        fitted = working_copy(self)
         try:
-            messages = self._fit(*args, **kwargs)
+            messages = fitted._fit(*args, **kwargs)
         except _Diverged as diverged:
-            if not diverged.args[0]:
-                self.__dict__ = before
+            if diverged.args[0]:
+                become(self, fitted)
             rate = self.learning_rate_init
             lower = f" or lower learning_rate_init, which was {rate!r}"
             raise ValueError(
@@ -136,9 +137,7 @@ class BaseBackpropMLP(BaseEstimator):
                 f"(for example with StandardScaler)"
                 f"{'' if self.solver == 'lbfgs' else lower}."
             ) from None
-        except BaseException:
-            self.__dict__ = before
-            raise
+        become(self, fitted)
         for message, category in messages:
             warnings.warn(message, category, stacklevel=3)
         return self

@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from . import _parameters as allow
 from ._base import BaseBackpropMLP, is_stochastic
 from ._layers import Array
+from ._snapshot import reads_at_once
 from ._targets import ClassTargets, is_text
 
 
@@ -377,6 +378,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
             right = ((outputs > 0.5) == (truth > 0.5)).all(axis=1)
         return float(np.average(right, weights=weights))
 
+    @reads_at_once
     def predict(self, X: Any) -> Any:
         """The class of every row.
 
@@ -406,6 +408,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
             return self.classes_[(outputs[:, 0] > 0.5).astype(int)]
         return self.classes_[outputs.argmax(axis=1)]
 
+    @reads_at_once
     def predict_proba(self, X: Any) -> Array:
         """Probabilities, in the order of ``classes_``.
 
@@ -427,6 +430,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
 
         return self._outputs(X, link=False, finish=both)
 
+    @reads_at_once
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of the probabilities, from the logits: finite also where the
         probability underflows.
@@ -455,6 +459,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
             return np.full_like(first, certain)
         return np.hstack([first, second])
 
+    @reads_at_once
     def decision_function(self, X: Any) -> Array:
         """Logits: the pre-activation Z_J of the output layer.
 

@@ -13,6 +13,7 @@ from . import _parameters as allow
 from ._base import BaseBackpropMLP, is_stochastic
 from ._inputs import Targets
 from ._layers import Array
+from ._snapshot import reads_at_once
 from ._targets import NumberTargets, rearranged, shaped
 
 
@@ -251,6 +252,7 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
         pinball = np.maximum(level * error, (level - 1) * error).mean(axis=1)
         return -float(np.average(pinball, weights=weights))
 
+    @reads_at_once
     def predict(self, X: Any) -> Array:
         """Predicted values.
 

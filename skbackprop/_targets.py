@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from ._inputs import Targets
 from ._layers import Array
+from ._snapshot import reads_at_once
 
 
 class ClassTargets:
@@ -132,6 +133,7 @@ class NumberTargets:
             return (float(self.huber_delta),)
         return self._levels() if self.loss == "quantile" else ()
 
+    @reads_at_once
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R^2 of the prediction; D^2 of the pinball loss after ``loss='quantile'``.
 

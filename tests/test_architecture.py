@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "tabular._classifier": {
         "tabular._base",
         "_targets",
+        "_snapshot",
         "_inputs",
         "_parameters",
         "_layers",
@@ -45,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "tabular._regressor": {
         "tabular._base",
         "_targets",
+        "_snapshot",
         "_inputs",
         "_parameters",
         "_layers",
@@ -58,6 +60,7 @@ ALLOWED: dict[str, set[str]] = {
         "_early_stopping",
         "_inputs",
         "_parameters",
+        "_snapshot",
         "_table",
         "_layers",
         "_threads",
@@ -83,14 +86,22 @@ ALLOWED: dict[str, set[str]] = {
     "tabular._encoder": {"tabular._columns", "_parameters", "_layers"},
     "tabular._columns": {"_layers"},
     # estimators
-    "_classifier": {"_base", "_targets", "_layers", "_parameters"},
-    "_regressor": {"_base", "_targets", "_inputs", "_layers", "_parameters"},
+    "_classifier": {"_base", "_targets", "_layers", "_parameters", "_snapshot"},
+    "_regressor": {
+        "_base",
+        "_targets",
+        "_inputs",
+        "_layers",
+        "_parameters",
+        "_snapshot",
+    },
     "_base": {
         "_early_stopping",
         "_inputs",
         "_parameters",
         "_training",
         "_schedules",
+        "_snapshot",
         "_table",
         "_layers",
         "_threads",
@@ -102,7 +113,7 @@ ALLOWED: dict[str, set[str]] = {
         "core.topology",
     },
     "_early_stopping": {"_inputs", "_training", "_table", "_layers"},
-    "_targets": {"_inputs", "_layers"},
+    "_targets": {"_inputs", "_layers", "_snapshot"},
     "_inputs": {"_table", "_layers"},
     "_parameters": {"_schedules", "_layers", "core.optimizers"},
     "_versions": {"_threads", "_version", "core", "core.cpu"},
@@ -137,6 +148,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     # anybody's
     "_version": set(),
+    "_snapshot": set(),
     "core": {"core.cpu"},
     # Run by the build, not by the package.
     "core.make_tiles": set(),

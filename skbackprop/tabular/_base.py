@@ -24,6 +24,7 @@ from .. import _parameters as allow
 from .._early_stopping import takes_weights
 from .._inputs import Targets, as_column, checked_weights, table_of
 from .._layers import Array, make_topology, without_smoothing
+from .._snapshot import become, working_copy
 from .._table import Table, make_table, predict, value_and_gradient
 from .._threads import blas_threads, workers_for
 from ..core.embeddings import Embeddings
@@ -130,12 +131,9 @@ class BaseTabularMLP(BaseEstimator):
 
     def _guarded_fit(self, *args: Any) -> Any:
         """Fit; whatever fails leaves the estimator as it was."""
-        before = dict(self.__dict__)
-        try:
-            messages = self._fit(*args)
-        except BaseException:
-            self.__dict__ = before
-            raise
+        fitted = working_copy(self)
+        messages = fitted._fit(*args)
+        become(self, fitted)
         for message, category in messages:
             warnings.warn(message, category, stacklevel=3)
         return self

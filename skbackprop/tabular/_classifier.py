@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from .. import _parameters as allow
 from .._inputs import Targets
 from .._layers import Array
+from .._snapshot import reads_at_once
 from .._targets import ClassTargets
 from ._base import BaseTabularMLP, Validated
 
@@ -268,6 +269,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         total -= np.log(n)
         return total
 
+    @reads_at_once
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of the probabilities; finite also where these underflow.
 
@@ -288,6 +290,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
             return np.zeros((len(logs), 1))
         return logs[:, 0]
 
+    @reads_at_once
     def predict_proba(self, X: Any) -> Array:
         """Probabilities, in the order of ``classes_``.
 
@@ -303,6 +306,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         # They sum to one but for rounding: an average of sums of one.
         return p if self._y_type == "multilabel-indicator" else p / p.sum(1)[:, None]
 
+    @reads_at_once
     def decision_function(self, X: Any) -> Array:
         """Log-odds of the second class and of labels; else log-probabilities.
 
@@ -321,6 +325,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         odds = logs[:, :, 1] - logs[:, :, 0]
         return odds if self._y_type == "multilabel-indicator" else odds[:, 0]
 
+    @reads_at_once
     def predict(self, X: Any) -> Any:
         """The class of every row.
 

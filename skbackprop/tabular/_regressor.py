@@ -12,6 +12,7 @@ from sklearn.utils import assert_all_finite
 from .. import _parameters as allow
 from .._inputs import Targets
 from .._layers import Array
+from .._snapshot import reads_at_once
 from .._targets import NumberTargets, rearranged, shaped
 from ._base import BaseTabularMLP
 
@@ -212,6 +213,7 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         ranks[np.argsort(y, kind="stable")] = np.arange(len(y))
         return ranks // 64
 
+    @reads_at_once
     def predict(self, X: Any) -> Array:
         """Predicted values, within the range of the training targets.
 
