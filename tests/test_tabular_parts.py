@@ -179,17 +179,19 @@ def embedded(topology, theta, X):
 
 
 @pytest.mark.parametrize("hidden", [(), (40,), (40, 30)])
-def test_pre_activations_have_unit_spread(hidden):
+def test_pre_activations_have_unit_size(hidden):
+    """And outputs are the constant."""
     topology, X = topology_of(hidden), rows_of_the_table()
-    theta = initialize(topology, X, 0.0, np.random.RandomState(0))
+    theta = initialize(topology, X, 0.5, np.random.RandomState(0))
     assert theta.dtype == np.float32 and np.isfinite(theta).all()
     A = embedded(topology, theta, X)
-    for j, (W, bias) in enumerate(zip(*topology.views(theta), strict=True)):
+    weights, biases = topology.views(theta)
+    for W, bias in zip(weights[:-1], biases[:-1], strict=True):
         Z = A @ W
-        assert_allclose(Z.std(axis=0), 1, rtol=1e-4)
-        if j < topology.n_layers - 1:
-            assert (bias == 0).all()
-        A = np.maximum(Z + bias, 0)
+        assert_allclose(np.sqrt((Z**2).mean()), 1, rtol=1e-4)
+        assert (bias == 0).all()
+        A = np.maximum(Z, 0)
+    assert (weights[-1] == 0).all() and (biases[-1] == 0.5).all()
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -253,8 +255,12 @@ def test_first_parameters_of_one_row_and_of_constant_columns():
         for seed in range(20):
             theta = initialize(topology, X, 0.0, np.random.RandomState(seed))
             assert np.isfinite(theta).all()
-            for W in topology.views(theta)[0]:
-                assert np.abs(W).max() < 5 / np.sqrt(len(W))
+            A = embedded(topology, theta, X)
+            for W in topology.views(theta)[0][:-1]:
+                # Draws of one normal distribution: no unit has exploded.
+                assert np.abs(W).max() < 5 * W.std()
+                A = np.maximum(A @ W, 0)
+                assert np.abs(A).max() < 6
 
 
 def test_first_parameters_follow_the_stream():

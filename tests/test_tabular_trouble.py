@@ -126,7 +126,8 @@ def test_a_callable_gets_the_rows_as_they_were_given(kind, n_jobs):
         return -np.abs(model.predict(some) - y).mean()
 
     model = regressor(scoring=scorer, max_iter=1, n_jobs=n_jobs).fit(data, NUMBER)
-    assert sorted(chain.from_iterable(rows)) == list(range(N))
+    # Each row once with the best constant, and once with the first epoch.
+    assert sorted(chain.from_iterable(rows)) == sorted([*range(N), *range(N)])
     assert all(score[0] < 0 for score in model.validation_scores_)
 
 
@@ -139,7 +140,7 @@ def test_a_callable_gets_the_weights_if_it_takes_them():
         return 1.0
 
     classifier(scoring=scorer, max_iter=1).fit(X, Y, w)
-    assert sorted(seen) == sorted(zip(X["a"], w, strict=True))
+    assert sorted(seen) == sorted(2 * list(zip(X["a"], w, strict=True)))
     model = classifier(scoring=lambda m, some, y: 0.5).fit(X, Y, w)
     assert model.validation_score_ == 0.5
 
@@ -169,10 +170,14 @@ def test_what_is_told_of_the_training():
 
 
 def test_the_best_epoch_is_kept():
-    """The parameters are those of the epoch whose score was the best, and the first."""
-    values = [0.1, 0.5, 0.7, np.nan, 0.7]
+    """The parameters are those of the epoch whose score was the best, and the first.
+
+    The first score is that of the best constant.
+    """
+    values = [0.2, 0.1, 0.5, 0.7, np.nan, 0.7]
     model = classifier(n_folds=1, scoring=scores_of(values)).fit(X, Y)
     assert model.best_epochs_.tolist() == [3] and model.validation_score_ == 0.7
+    assert model.validation_scores_[0][:3] == values[1:4]
     kept = []
 
     def noting(estimator, *_):
@@ -180,7 +185,20 @@ def test_the_best_epoch_is_kept():
         return values[len(kept) - 1]
 
     classifier(n_folds=1, scoring=noting).fit(X, Y)
-    assert_array_equal(model._bag[1][0], kept[2])
+    assert_array_equal(model._bag[1][0], kept[3])
+
+
+def test_no_network_is_worse_than_the_best_constant():
+    """Where no epoch is as good it is kept; where one is, that one."""
+    worse = [0.5, 0.1, 0.4, 0.49, 0.3, 0.2]
+    model = classifier(n_folds=1, scoring=scores_of(worse)).fit(X, Y)
+    assert model.best_epochs_.tolist() == [0] and model.validation_score_ == 0.5
+    share = (Y.sum() + 0.5) / (N + 1)
+    assert_allclose(model.predict_proba(X)[:, 1], share, rtol=1e-6)
+    for scores, best in ([0.5, 0.1, 0.5, 0.4, 0.5, 0.2], 2), ([0.5] * 6, 1):
+        model.set_params(scoring=scores_of(scores)).fit(X, Y)
+        assert model.best_epochs_.tolist() == [best]
+        assert np.ptp(model.predict_proba(X)[:, 1]) > 0.001
 
 
 def rising():
@@ -200,12 +218,14 @@ def test_scores_that_are_not_numbers():
     ):
         model.fit(X, Y)
     assert model.best_epochs_.tolist() == [5, 5, 5]
-    one = classifier(n_folds=2, scoring=scores_of([1.0] * 5 + [np.nan] * 5))
+    # The constant of the second has a score, that of the third has none.
+    scores = [1.0] * 6 + [0.5] + [np.nan] * 11
+    some = classifier(n_folds=3, scoring=scores_of(scores))
     with pytest.warns(
-        ConvergenceWarning, match="score of 1 of 2 networks was a finite"
+        ConvergenceWarning, match="score of 2 of 3 networks was a finite"
     ):
-        one.fit(X, Y)
-    assert one.best_epochs_.tolist() == [1, 5]
+        some.fit(X, Y)
+    assert some.best_epochs_.tolist() == [1, 0, 5]
 
 
 # Calibration -----------------------------------------------------------------
@@ -375,14 +395,15 @@ def test_an_interrupt_keeps_what_is_complete():
     with pytest.warns(
         UserWarning, match="interrupted by user: 2 of 3 networks"
     ) as told:
-        model = classifier(scoring=interrupting(8)).fit(X, Y)
+        model = classifier(scoring=interrupting(10)).fit(X, Y)
     assert told[0].filename == __file__
-    # Five epochs of the first network, two of the second: the third was lost.
+    # Five epochs of the first network, two of the second: the third was lost. The
+    # scorer is called for the best constant too.
     assert [len(scores) for scores in model.validation_scores_] == [5, 2]
     assert model.n_networks_ == 2 and model.best_epochs_.tolist() == [5, 2]
     assert model.n_iter_ == 5
     with pytest.warns(UserWarning, match="interrupted by user: 1 of 3 networks"):
-        model.set_params(scoring=interrupting(6)).fit(X, Y)
+        model.set_params(scoring=interrupting(7)).fit(X, Y)
     assert_array_equal(
         thetas(model)[0], thetas(classifier(scoring=rising()).fit(X, Y))[0]
     )

@@ -191,7 +191,7 @@ class BaseTabularMLP(BaseEstimator):
             member = train_member(
                 topology, recipe, table, train_rows, score(held), seeds[number], stop
             )
-            if self.scoring == "loss" and not np.isfinite(member.score):
+            if self.scoring == "loss" and not np.isfinite(member.scores).any():
                 raise diverged(recipe)
             return member
 
@@ -413,12 +413,12 @@ class BaseTabularMLP(BaseEstimator):
             ]
         members = [member for member in trained.members if member is not None]
         messages: list[tuple[str, type[Warning]]] = []
-        lost = sum(not np.isfinite(member.score) for member in members)
+        lost = sum(not np.isfinite(member.scores).any() for member in members)
         if lost:
             messages.append(
                 (
                     f"No validation score of {lost} of {n} networks was a finite "
-                    "number: the last epoch of each is kept.",
+                    "number: each is its last epoch, or the best constant.",
                     ConvergenceWarning,
                 )
             )

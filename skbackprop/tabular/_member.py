@@ -36,7 +36,8 @@ class Member(NamedTuple):
     """A trained network, and how it was found."""
 
     theta: Array
-    #: The epoch that was kept, counted from 1, its validation score, and all scores.
+    #: The epoch that was kept, counted from 1, its validation score, and all scores. 0
+    #: is the best constant, before the first epoch.
     best_epoch: int
     score: float
     scores: list[float]
@@ -51,9 +52,11 @@ def initialize(
 ) -> Array:
     """First parameters that fit rows of the table.
 
-    Every pre-activation has a standard deviation of 1 on these rows (Mishkin and Matas,
-    2016). Curves begin as straight lines, biases at zero, but those of the outputs at
-    what is best without any column.
+    A network begins as the best constant: the weights of its outputs are zero. The
+    pre-activations of a hidden layer, of all units and rows, have a root mean square of
+    1. (Mishkin and Matas (2016) divide by a standard deviation. Of a single unit that is
+    nearly zero where its input has few directions, a single column for one.) Curves
+    begin as straight lines, and biases of hidden layers at zero.
     """
     embeddings = topology.embeddings
     theta = np.zeros(topology.n_parameters, dtype=np.float32)
@@ -62,18 +65,15 @@ def initialize(
     for each in (u, m, *tables):
         each[...] = random_state.normal(size=each.shape)
     A = _embedded(topology, theta, X)
-    for j, W in enumerate(topology.views(theta)[0]):
+    weights, biases = topology.views(theta)
+    for W, kind in zip(weights[:-1], topology.activations, strict=False):
         W[...] = random_state.normal(size=W.shape)
         Z = affine(A, W)
-        spread = Z.std(axis=0)
-        # A spread that may be rounding says nothing of the scale.
-        least = 1e-4 * np.maximum(1, np.abs(Z).max(axis=0))
-        spread = np.where(spread > least, spread, np.sqrt(len(W)))
-        W /= spread
-        Z /= spread
-        if j < topology.n_layers - 1:
-            A = activate(topology.activations[j], Z)
-    topology.views(theta)[1][-1][...] = output_bias
+        size = np.float32(np.sqrt(np.mean(np.square(Z, dtype=np.float64))))
+        size = size or np.float32(np.sqrt(len(W)))  # no row has anything here
+        W /= size
+        A = activate(kind, Z / size)
+    biases[-1][...] = output_bias
     return theta
 
 
@@ -183,21 +183,31 @@ def train_member(
         validate=validate,
         keeps_state=False,
     )
+    # No epoch is kept that is worse than the constant which the network begins as; one
+    # that is as good is.
+    constant = validate(theta)
+    history = History()
+    if np.isfinite(constant):
+        history.best_validation_score = np.nextafter(constant, -np.inf)
     state = State(
         theta,
         np.zeros((n_slots(Solver.ADAMW), len(theta)), dtype=np.float32),
         optimizer,
         random_state,
         rows.copy(),
-        History(),
+        history,
     )
     ended = train(problem, state, lambda history, message: stop())
-    scores = state.history.validation_scores
-    if ended == DIVERGED and not np.isfinite(scores).any():
-        raise diverged(recipe)
-    found = np.isfinite(state.history.best_validation_score)
-    best = int(np.nanargmax(scores)) if found else len(scores) - 1
-    return Member(state.theta, best + 1, scores[best], list(scores), ended)
+    scores = list(state.history.validation_scores)
+    if not np.isfinite(scores).any():
+        if ended == DIVERGED:
+            raise diverged(recipe)
+        epoch = 0 if np.isfinite(constant) else len(scores)
+    else:
+        epoch = 1 + int(np.nanargmax(scores))
+        epoch = epoch if not scores[epoch - 1] < constant else 0
+    score = scores[epoch - 1] if epoch else constant
+    return Member(state.theta, epoch, score, scores, ended)
 
 
 def diverged(recipe: Recipe) -> ValueError:
