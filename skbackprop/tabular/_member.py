@@ -52,11 +52,11 @@ def initialize(
 ) -> Array:
     """First parameters that fit rows of the table.
 
-    A network begins as the best constant: the weights of its outputs are zero. The
-    pre-activations of a hidden layer, of all units and rows, have a root mean square of
-    1. (Mishkin and Matas (2016) divide by a standard deviation. Of a single unit that is
-    nearly zero where its input has few directions, a single column for one.) Curves
-    begin as straight lines, and biases of hidden layers at zero.
+    A network begins as the best constant: the weights of its outputs are zero. All
+    pre-activations of a hidden layer have a root mean square of 1 together. (Mishkin and
+    Matas (2016) divide by a standard deviation; that of one unit is nearly zero where
+    its inputs have few directions, as those of a single column.) Curves begin as
+    straight lines, and biases of hidden layers at zero.
     """
     embeddings = topology.embeddings
     theta = np.zeros(topology.n_parameters, dtype=np.float32)
