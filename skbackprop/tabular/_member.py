@@ -53,9 +53,9 @@ def initialize(
     """First parameters that fit rows of the table.
 
     A network begins as the best constant: the weights of its outputs are zero. All
-    pre-activations of a hidden layer together have a root mean square of 1. (Mishkin and
-    Matas (2016) divide by a standard deviation; that of one unit is nearly zero where
-    its inputs have few directions, as those of a single column.) Curves begin as
+    pre-activations of a hidden layer together have a root mean square of 1. (Mishkin
+    and Matas (2016) divide by a standard deviation; that of one unit is nearly zero
+    where its inputs have few directions, as those of a single column.) Curves begin as
     straight lines, and biases of hidden layers at zero.
     """
     embeddings = topology.embeddings
