@@ -81,7 +81,7 @@ ALLOWED: dict[str, set[str]] = {
     "tabular._recipe": set(),
     "tabular._bins": {"_layers"},
     "tabular._encoder": {"tabular._columns", "_parameters", "_layers"},
-    "tabular._columns": {"_layers"},
+    "tabular._columns": {"_dates", "_layers"},
     # estimators
     "_classifier": {"_base", "_targets", "_layers", "_parameters"},
     "_regressor": {"_base", "_targets", "_inputs", "_layers", "_parameters"},
@@ -136,12 +136,14 @@ ALLOWED: dict[str, set[str]] = {
         "core.topology",
     },
     # anybody's
+    "_dates": set(),
     "_version": set(),
     "core": {"core.cpu"},
     # Run by the build, not by the package.
     "core.make_tiles": set(),
 }
 WITHOUT_SKLEARN = {
+    "_dates",
     "_training",
     "_schedules",
     "_threads",

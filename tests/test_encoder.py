@@ -642,6 +642,48 @@ def test_more_dates():
             TabularEncoder().fit(mixed)
 
 
+def dictionary(values):
+    pa = pytest.importorskip("pyarrow")
+    encoded = pa.array(values).dictionary_encode()
+    return pd.Series(pd.arrays.ArrowExtensionArray(encoded))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "values"),
+    [
+        (pd.Categorical, pd.date_range("2024", periods=3)),
+        (pd.Categorical, pd.date_range("2024", periods=3, tz="UTC")),
+        (pd.Categorical, pd.date_range("2024", periods=3).date),
+        (pd.Categorical, pd.period_range("2024", periods=3, freq="M")),
+        (pd.Categorical, pd.timedelta_range("1 day", periods=3)),
+        (pd.Categorical, [datetime.time(1), datetime.time(2)]),
+        (pd.Categorical, np.array(["never", DAY], dtype=object)),
+        (pd.Categorical, [None, None, MOMENT]),
+        (dictionary, [DAY, None, DAY]),
+        (dictionary, [MOMENT, None, MOMENT]),
+        (dictionary, [SPAN, None, SPAN]),
+        (dictionary, [datetime.time(1), None]),
+    ],
+)
+def test_categories_of_dates_are_refused_with_advice(wrap, values):
+    X = pd.DataFrame({"when": wrap(values)})
+    for chosen in ("from_dtype", None, [0]):
+        encoder = TabularEncoder(categorical_features=chosen)
+        with pytest.raises(
+            TypeError, match=r"^Column 'when' contains dates .*the year"
+        ):
+            encoder.fit(X)
+    encoder = TabularEncoder().fit(pd.DataFrame({"when": ["a", "b", "c"]}))
+    with pytest.raises(TypeError, match=r"^Column 'when' contains dates"):
+        encoder.transform(X)
+
+
+def test_bins_of_dates_are_categories():
+    """Somebody has cut the time into pieces: what the advice asks for."""
+    X = pd.DataFrame({"when": pd.cut(pd.date_range("2024", periods=9), 3)})
+    assert_array_equal(TabularEncoder().fit_transform(X).sum(axis=0), [3, 3, 3])
+
+
 @pytest.mark.parametrize("value", [[1, 2], {"a": 1}, (1, 2), {1}, np.ones(2)])
 def test_nested_values_are_refused(value):
     data = np.empty((2, 1), dtype=object)

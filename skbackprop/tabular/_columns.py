@@ -18,18 +18,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
+from .._dates import refuse_dates
 from .._layers import Array
 
 #: Kinds of column.
 NUMBER, CATEGORY = "number", "category"
-
-_TIMES = (
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-    np.datetime64,
-    np.timedelta64,
-)
 
 
 @dataclass(frozen=True)
@@ -174,10 +167,12 @@ def _of_pandas(pandas: Any, series: Any, label: str) -> Column:
         return _of_numpy(series.to_numpy(), label)
     if isinstance(dtype, pandas.CategoricalDtype):
         codes, values = series.cat.codes.to_numpy(), series.cat.categories
+        refuse_dates(dtype, f"categories of {values.dtype}", label)
         return Column(label, CATEGORY, codes, values=values.tolist())
     # PyArrow gives its type of nothing but nulls no type of Python's.
     if str(dtype) == "null[pyarrow]":
         return Column(label, NUMBER, np.full(len(series), np.nan))
+    refuse_dates(dtype, dtype, label)  # a dictionary of PyArrow's too
     _refuse(dtype.type, dtype, label)
     plain = {"i": np.int64, "u": np.uint64, "f": np.float64, "b": np.bool_}
     if dtype.kind in plain:
@@ -307,11 +302,7 @@ def _is_number(value_type: type) -> bool:
 
 def _refuse(value_type: type, given: Any, label: str) -> None:
     """Raise where no number and no category can be made of values of a type."""
-    if issubclass(value_type, _TIMES) or value_type.__name__ == "Period":
-        raise TypeError(
-            f"{label} contains dates or times ({given}). Replace it by numbers, such "
-            "as the year, the month, the day of the week, or the days since a date."
-        )
+    refuse_dates(value_type, given, label)
     if issubclass(value_type, Complex) and not issubclass(value_type, Real):
         raise ValueError(f"Complex data not supported: {label} contains {given}.")
     if issubclass(value_type, tuple | frozenset) or value_type.__hash__ is None:
