@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
         "tabular._member",
         "tabular._recipe",
         "tabular._bins",
+        "tabular._columns",
         "tabular._encoder",
         "_early_stopping",
         "_inputs",
