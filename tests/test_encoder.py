@@ -158,6 +158,14 @@ def test_without_pandas(name, monkeypatch):
     assert_array_equal(TabularEncoder().fit_transform(X), expected)
 
 
+def test_every_missing_value_is_one_without_pandas(monkeypatch):
+    monkeypatch.delitem(sys.modules, "pandas")
+    rows = [["a"], [None], [np.nan], [float("nan")], ["b"], [Decimal("NaN")]]
+    encoder = TabularEncoder(max_one_hot=0).fit(rows)
+    assert encoder.categories_ == [["a", "b"]]
+    assert_array_equal(encoder.transform(rows)[:, 0], [1, 3, 3, 3, 2, 3])
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8, np.uint64, "i8"])
 def test_numeric_arrays(dtype, monkeypatch):
     X = np.round(RNG.uniform(0, 9, (50, 3))).astype(dtype)
@@ -735,6 +743,7 @@ def test_lazy_frames_are_refused():
         (pd.Series([1.0, 2]), "Expected 2D array, got 1D array"),
         (pl.Series([1.0, 2]), "Expected 2D array, got 1D array"),
         (["a", "b"], "Expected 2D array, got 1D array"),
+        ([["a"], ["b", "c"]], "inhomogeneous shape"),
         (3.0, "Expected 2D array, got scalar"),
         ({"a": [1, 2]}, r"got scalar array instead:\narray=\{'a'"),
         (np.zeros((2, 2, 2)), "dim 3"),

@@ -285,7 +285,7 @@ class BaseTabularMLP(BaseEstimator):
             message = str(error)
             if "X_val" in message:
                 raise
-            named = message.startswith("X ")  # in scikit-learn's words
+            named = message.startswith("X ")  # as scikit-learn says
             message = f"X_val{message[1:]}" if named else f"In X_val: {message}"
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(message) from None

@@ -139,8 +139,8 @@ def read_columns(X: Any, estimator: Any, called: str = "X") -> Columns:
     for name, count in Counter(names or ()).items():
         if count > 1:
             raise ValueError(
-                f"{called} has {count} columns named {name!r}. The names of columns "
-                "must differ."
+                f"X has {count} columns named {name!r}. The names of columns must "
+                "differ."
             )
     if 0 in X.shape:
         # Raises, with scikit-learn's words for no rows or no columns.
