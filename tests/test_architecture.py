@@ -56,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
         "tabular._member",
         "tabular._recipe",
         "tabular._bins",
+        "tabular._columns",
         "tabular._encoder",
         "_early_stopping",
         "_inputs",
@@ -84,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     "tabular._recipe": set(),
     "tabular._bins": {"_layers"},
     "tabular._encoder": {"tabular._columns", "_parameters", "_layers"},
-    "tabular._columns": {"_layers"},
+    "tabular._columns": {"_dates", "_layers"},
     # estimators
     "_classifier": {"_base", "_targets", "_layers", "_parameters", "_snapshot"},
     "_regressor": {
@@ -147,6 +148,7 @@ ALLOWED: dict[str, set[str]] = {
         "core.topology",
     },
     # anybody's
+    "_dates": set(),
     "_version": set(),
     "_snapshot": set(),
     "core": {"core.cpu"},
@@ -154,6 +156,7 @@ ALLOWED: dict[str, set[str]] = {
     "core.make_tiles": set(),
 }
 WITHOUT_SKLEARN = {
+    "_dates",
     "_training",
     "_schedules",
     "_threads",

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import threading
 import warnings
 from itertools import chain
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
@@ -20,7 +22,11 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from skbackprop import TabularMLPClassifier, TabularMLPRegressor
+from skbackprop import (
+    TabularEncoder,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+)
 from skbackprop._inputs import Targets
 from skbackprop.tabular import _bag, _base
 from skbackprop.tabular._bag import Clock
@@ -609,3 +615,136 @@ def test_errors_of_validation_data_say_so(given, message):
     model = classifier(class_weight={label: 1e3 for label in set(Y)})
     with pytest.raises(ValueError, match=message):
         model.fit(X, Y, **arguments)
+
+
+DAYS = pd.date_range("2024", periods=N)
+DUPLICATES = pd.DataFrame(np.ones((N, 2)), columns=["a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("X_val", "error", "message"),
+    [
+        (X[["b", "a"]], ValueError, "In X_val: The feature names should match"),
+        (X[["a"]], ValueError, "In X_val: The feature names should match"),
+        (DUPLICATES, ValueError, "X_val has 2 columns named 'a'"),
+        (X.to_numpy()[:, :1], ValueError, "X_val has 1 features, but TabularMLPCla"),
+        (X["a"], ValueError, "In X_val: Expected 2D array, got 1D"),
+        ([], ValueError, "In X_val: Expected 2D array, got 1D"),
+        (X[:0], ValueError, "In X_val: Found array with 0 sample"),
+        (3, ValueError, "In X_val: Expected 2D array, got scalar"),
+        (X.assign(a=np.inf), ValueError, "Column 'a' of X_val contains infinity"),
+        (X.assign(a="low"), ValueError, "Column 'a' of X_val is to be numeric"),
+        (X.assign(a=1j), ValueError, "Complex data not supported: Column 'a' of X_val"),
+        (X.assign(b=DAYS), TypeError, "Column 'b' of X_val contains dates"),
+        (sp.csr_array(np.eye(N, 2)), TypeError, "In X_val: Sparse data was passed"),
+        (pl.DataFrame(X).lazy(), TypeError, "In X_val: TabularMLPClassifier does not"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")
+def test_errors_of_x_val_say_so(X_val, error, message):
+    model = classifier()
+    with pytest.raises(error, match=f"^{re.escape(message)}"):
+        model.fit(X, Y, X_val=X_val, y_val=Y)
+    assert not hasattr(model, "n_features_in_")
+
+
+def test_a_warning_of_x_val_says_so():
+    X_val = X.assign(b=np.arange(N))
+    with pytest.warns(UserWarning, match="Column 'b' of X_val held strings in") as got:
+        classifier().fit(X, Y, X_val=X_val, y_val=Y)
+    assert [each.filename for each in got] == [__file__]
+
+
+NOTHING = [
+    ([], "Expected 2D array, got 1D array"),
+    ([[]], r"0 feature\(s\)"),
+    ([[], []], r"0 feature\(s\)"),
+    (np.zeros((0, 2)), r"0 sample\(s\)"),
+    (np.zeros((2, 0)), r"0 feature\(s\)"),
+    (pd.DataFrame(), r"0 sample\(s\)"),
+    (pd.DataFrame({"a": []}), r"0 sample\(s\)"),
+    (pd.DataFrame(index=range(2)), r"0 feature\(s\)"),
+    (pl.DataFrame(), r"0 sample\(s\)"),
+    (pl.DataFrame({"a": []}), r"0 sample\(s\)"),
+    ([1, 2], "Expected 2D array, got 1D array"),
+    (["a", "b"], "Expected 2D array, got 1D array"),
+    (pd.Series([1, 2]), "Expected 2D array, got 1D array"),
+    (np.zeros((2, 2, 2)), "Found array with dim 3"),
+    ({"a": [1, 2]}, "Expected 2D array, got scalar array"),
+    ("text", "Expected 2D array, got scalar array"),
+    (None, "Expected 2D array, got scalar array"),
+    (3.0, "Expected 2D array, got scalar array"),
+    ([["a"], ["b", "c"]], "inhomogeneous shape"),
+    ([[1], [2, 3]], "inhomogeneous shape"),
+]
+
+
+@pytest.mark.parametrize(("nothing", "message"), NOTHING)
+@pytest.mark.parametrize("make", [classifier, regressor, TabularEncoder])
+def test_what_is_no_table_is_refused(make, nothing, message):
+    model = make()
+    for y in ([], [0, 1]):
+        with pytest.raises(ValueError, match=message):
+            model.fit(nothing, y)
+    assert not hasattr(model, "n_features_in_")
+    model.fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        model.transform(nothing) if make is TabularEncoder else model.predict(nothing)
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_errors_name_the_estimator_that_the_user_has(make):
+    model = make()
+    name = type(model).__name__
+
+    def said(call, *args):
+        with pytest.raises((TypeError, ValueError)) as raised:
+            call(*args)
+        assert "TabularEncoder" not in str(raised.value)
+        return str(raised.value)
+
+    lazy = pl.DataFrame(X).lazy()
+    assert said(model.fit, X[:0], Y[:0]).endswith(f"is required by {name}.")
+    assert said(model.fit, np.zeros((2, 2, 2)), Y).endswith(f"required by {name}.")
+    assert said(model.fit, lazy, Y).startswith(f"{name} does not accept a polars Lazy")
+    said(model.fit, X, None)
+    said(model.fit, X.assign(a=DAYS), Y)
+    said(make(max_one_hot=-1).fit, X, Y)
+    said(make(categorical_features=["z"]).fit, X, Y)
+    model.fit(X.to_numpy(), Y)
+    assert f"but {name} is expecting 2 features" in said(model.predict, [[1, 2, 3]])
+    assert said(model.predict, X[:0]).endswith(f"is required by {name}.")
+    with pytest.warns(UserWarning, match=f"X has feature names, but {name} was fitted"):
+        model.predict(X)
+
+
+def test_fit_warns_once_of_a_cell_among_numbers():
+    spoilt = X.assign(a=[*X["a"].astype(str)[1:], "?"])
+    with pytest.warns(UserWarning, match="Column 'a' is .* such as '.'") as got:
+        model = classifier().fit(spoilt, Y)
+    assert [each.filename for each in got] == [__file__]
+    assert model.encoder_.categorical_features_.tolist() == [0, 1]
+    classifier(categorical_features=["a", "b"]).fit(spoilt, Y)  # in silence
+
+
+def test_a_category_of_another_type_predicts_the_same():
+    frame = X.assign(k=pd.Categorical(Y), t=Y == 1)
+    model = classifier().fit(frame, Y)
+    expected = model.predict_proba(frame)
+    text = frame.assign(k=Y.astype(str), t=(Y == 1).astype(str))
+    assert_array_equal(model.predict_proba(text), expected)
+    assert_array_equal(model.predict_proba(pl.DataFrame(text)), expected)
+    numbers = frame.assign(a=X["a"].astype(str))
+    assert_array_equal(model.predict_proba(numbers), expected)
+    with pytest.warns(UserWarning, match="Column 'k' held numbers .*Column 't' held b"):
+        model.predict_proba(frame.assign(k="one", t="yes"))
+
+
+@pytest.mark.parametrize("wrap", [pd.Series, pd.Categorical])
+@pytest.mark.parametrize(
+    "values", [DAYS, DAYS.date, DAYS.to_period("D"), DAYS - DAYS[0], DAYS.time]
+)
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_dates_and_categories_of_them_are_refused(make, values, wrap):
+    with pytest.raises(TypeError, match=r"^Column 'd' contains dates .*days since"):
+        make().fit(X.reset_index(drop=True).assign(d=wrap(values)), Y)

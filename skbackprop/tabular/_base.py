@@ -31,6 +31,7 @@ from ..core.embeddings import Embeddings
 from ..core.topology import Topology
 from ._bag import Clock, Trained, fold_numbers, train_bag
 from ._bins import quantile_edges, to_positions
+from ._columns import read_columns
 from ._encoder import RULES as ENCODER_RULES
 from ._encoder import TabularEncoder
 from ._member import Member, diverged, has_diverged, train_member
@@ -150,15 +151,15 @@ class BaseTabularMLP(BaseEstimator):
         """One fit, from parameters and a frame to fitted attributes and warnings."""
         allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
         clock = Clock(self.time_limit)
-        validate_data(self, X, y, skip_check_array=True, reset=True)
+        columns = read_columns(X, self)
+        validate_data(self, columns.source, y, skip_check_array=True, reset=True)
         for name in ("_bag", "_clamp", "temperature_"):
             self.__dict__.pop(name, None)
         encoder = TabularEncoder(
             missing="nan", **{name: getattr(self, name) for name in _ENCODER}
         )
-        # An array, also where scikit-learn is told to give frames.
-        encoder.set_output(transform="default")
-        matrix = encoder.fit_transform(X)
+        encoder._learn(columns)
+        matrix = encoder._encode(columns)
         y = self._checked_y(y, matrix)
         given = checked_weights("sample_weight", sample_weight, matrix)
         self._learn_targets(y, given)
@@ -276,7 +277,16 @@ class BaseTabularMLP(BaseEstimator):
             return None
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together.")
-        matrix = self._matrix(X_val)
+        try:
+            matrix = self._matrix(X_val, "X_val")
+        except (TypeError, ValueError) as error:
+            message = str(error)
+            if "X_val" in message:
+                raise
+            named = message.startswith("X ")  # as scikit-learn says
+            message = f"X_val{message[1:]}" if named else f"In X_val: {message}"
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(message) from None
         y_val = self._checked_y(y_val, matrix, "y_val")
         weights = checked_weights("sample_weight_val", weight_val, matrix)
         try:
@@ -436,9 +446,11 @@ class BaseTabularMLP(BaseEstimator):
 
     # Prediction --------------------------------------------------------------
 
-    def _matrix(self, X: Any) -> Array:
-        """X as the networks read it; the encoder checks its shape and names."""
-        return self._positions(self.encoder_.transform(X))
+    def _matrix(self, X: Any, called: str = "X") -> Array:
+        """X as the networks read it, its shape and names checked."""
+        columns = read_columns(X, self, called)
+        validate_data(self, columns.source, reset=False, skip_check_array=True)
+        return self._positions(self.encoder_._encode(columns))
 
     def _averaged(
         self, X: Any, finish: Callable[[Array], Array], add: Callable[..., Array]

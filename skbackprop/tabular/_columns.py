@@ -7,6 +7,7 @@ are already imported, so that ``sys.modules`` answers and nothing is loaded.
 from __future__ import annotations
 
 import datetime
+import reprlib
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -18,18 +19,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
+from .._dates import refuse_dates
 from .._layers import Array
 
 #: Kinds of column.
 NUMBER, CATEGORY = "number", "category"
 
-_TIMES = (
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-    np.datetime64,
-    np.timedelta64,
-)
+#: What Python, NumPy and pandas write for a missing value.
+MISSING_TEXTS = frozenset({"nan", "None", "<NA>"})
 
 
 @dataclass(frozen=True)
@@ -44,16 +41,21 @@ class Column:
     #: Which rows are missing, beside the NaN of ``data``.
     missing: Array | None = None
     values: list[Any] | None = None
+    #: Whether somebody has given it a type of categories.
+    declared: bool = False
 
-    def numbers(self) -> Array:
-        """The column in float64, shape (n,), NaN where missing; infinity raises."""
+    def numbers(self, read_text: bool = False) -> Array:
+        """The column in float64, shape (n,), NaN where missing; infinity raises.
+
+        Text raises, but for that of numbers where it is to be read.
+        """
         if self.values is not None:
-            lookup = np.append(_floats(self.values, self.label), np.nan)
+            lookup = np.append(_floats(self.values, self.label, read_text), np.nan)
             numbers = lookup[self.data]
         elif self.data.dtype == object:
             absent = _absent(self.data)
             numbers = np.full(len(self.data), np.nan)
-            numbers[~absent] = _floats(self.data[~absent], self.label)
+            numbers[~absent] = _floats(self.data[~absent], self.label, read_text)
         else:
             with np.errstate(over="ignore"):  # of a wider float: infinity, below
                 numbers = self.data.astype(np.float64)
@@ -91,17 +93,22 @@ class Columns:
     #: One of any type per column, or None.
     names: list[Any] | None
     read: Callable[[int, str], Column]
+    #: How the user calls it: X or X_val.
+    called: str = "X"
 
     def label(self, index: int) -> str:
         name = index if self.names is None else self.names[index]
-        return f"Column {name!r}"
+        return f"Column {name!r}" + f" of {self.called}" * (self.called != "X")
 
     def __getitem__(self, index: int) -> Column:
         return self.read(index, self.label(index))
 
 
-def read_columns(X: Any, estimator: Any) -> Columns:
-    """The columns of X: a pandas or polars frame, or anything array-like of 2-D."""
+def read_columns(X: Any, estimator: Any, called: str = "X") -> Columns:
+    """The columns of X: a pandas or polars frame, or anything array-like of 2-D.
+
+    Errors name the estimator that the user has, and X as the user calls it.
+    """
     pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
     if polars is not None and isinstance(X, polars.LazyFrame):
         raise TypeError(
@@ -138,20 +145,38 @@ def read_columns(X: Any, estimator: Any) -> Columns:
     if 0 in X.shape:
         # Raises, with scikit-learn's words for no rows or no columns.
         check_array(np.zeros(X.shape), estimator=estimator)
-    return Columns(X, X.shape[0], names, read)
+    return Columns(X, X.shape[0], names, read, called)
 
 
 def _as_array(X: Any, estimator: Any) -> Array:
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         check_array(X, estimator=estimator)  # raises, for a sparse matrix
-    array = np.asarray(X)
-    if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
-        # NumPy has turned the numbers of a mixed list into strings.
+    if _begins_with_text(X):
         array = np.array(X, dtype=object)
+        if array.ndim != 2:
+            np.asarray(X)  # raises, with NumPy's words for rows of several lengths
+    else:
+        array = np.asarray(X)
+        if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
+            # NumPy has turned the numbers of a mixed list into strings.
+            array = np.array(X, dtype=object)
     if array.ndim != 2:
         # Raises, with scikit-learn's words.
         check_array(array, dtype=None, ensure_all_finite=False, estimator=estimator)
     return array
+
+
+def _begins_with_text(X: Any) -> bool:
+    """Whether X is lists whose first row has a string.
+
+    NumPy would turn every number of them into a string, which takes long.
+    """
+    return (
+        isinstance(X, list | tuple)
+        and len(X) > 0
+        and isinstance(X[0], list | tuple)
+        and any(isinstance(value, str) for value in X[0])
+    )
 
 
 def _of_numpy(data: Array, label: str) -> Column:
@@ -174,10 +199,12 @@ def _of_pandas(pandas: Any, series: Any, label: str) -> Column:
         return _of_numpy(series.to_numpy(), label)
     if isinstance(dtype, pandas.CategoricalDtype):
         codes, values = series.cat.codes.to_numpy(), series.cat.categories
-        return Column(label, CATEGORY, codes, values=values.tolist())
+        refuse_dates(dtype, f"categories of {values.dtype}", label)
+        return Column(label, CATEGORY, codes, values=values.tolist(), declared=True)
     # PyArrow gives its type of nothing but nulls no type of Python's.
     if str(dtype) == "null[pyarrow]":
         return Column(label, NUMBER, np.full(len(series), np.nan))
+    refuse_dates(dtype, dtype, label)  # a dictionary of PyArrow's too
     _refuse(dtype.type, dtype, label)
     plain = {"i": np.int64, "u": np.uint64, "f": np.float64, "b": np.bool_}
     if dtype.kind in plain:
@@ -188,7 +215,8 @@ def _of_pandas(pandas: Any, series: Any, label: str) -> Column:
     if issubclass(dtype.type, Decimal):
         return _of_numpy(series.to_numpy(dtype=object), label)
     codes, values = pandas.factorize(series)
-    return Column(label, CATEGORY, codes, values=values.tolist())
+    declared = dtype.name.startswith("dictionary")
+    return Column(label, CATEGORY, codes, values=values.tolist(), declared=declared)
 
 
 def _of_polars(polars: Any, series: Any, label: str) -> Column:
@@ -217,7 +245,9 @@ def _of_polars(polars: Any, series: Any, label: str) -> Column:
     if series.dtype not in (polars.Categorical, polars.Enum):
         raise _unreadable(dtype, label)
     codes, values = _factorize_physical(series)
-    return Column(label, CATEGORY, codes, values=values)
+    return Column(
+        label, CATEGORY, codes, values=values, declared=dtype != polars.String
+    )
 
 
 def _factorize_physical(series: Any) -> tuple[Array, list[Any]]:
@@ -258,12 +288,11 @@ def _factorize(data: Array) -> tuple[Array, list[Any]]:
         if data.dtype.kind == "f":
             codes = np.where(np.isnan(data), -1, codes)
         return codes, values.tolist()
-    table: dict[Any, int] = {}
-    codes = np.empty(len(data), dtype=np.intp)
-    for row, value in enumerate(data):
-        is_missing = value is None or value != value
-        codes[row] = -1 if is_missing else table.setdefault(value, len(table))
-    return codes, list(table)
+    listed = data.tolist()
+    code_of = dict.fromkeys(listed, -1)
+    values = [value for value in code_of if not (value is None or value != value)]
+    code_of.update(zip(values, range(len(values)), strict=True))
+    return np.fromiter(map(code_of.__getitem__, listed), np.intp, len(listed)), values
 
 
 def _absent(data: Array) -> Array:
@@ -271,27 +300,57 @@ def _absent(data: Array) -> Array:
     pandas = sys.modules.get("pandas")
     if pandas is not None:
         return pandas.isna(data)
-    return np.fromiter((v is None or v != v for v in data), bool, len(data))
+    return np.array([v is None or v != v for v in data.tolist()], dtype=bool)
 
 
-def _floats(values: Any, label: str) -> Array:
+def _floats(values: Any, label: str, read_text: bool) -> Array:
     """Numbers of any type in float64; what float64 cannot hold is infinite."""
-    for value_type in set(map(type, values)):
+    types = set(map(type, values))
+    if read_text and any(issubclass(each, str) for each in types):
+        values = [_number_or_text(v) if isinstance(v, str) else v for v in values]
+        types = set(map(type, values))
+    for value_type in types:
         if not issubclass(value_type, (Real, Decimal, np.bool_)):
+            example = next(v for v in values if type(v) is value_type)
             raise ValueError(
-                f"{label} is to be numeric, but contains a {value_type.__name__}. "
-                "Convert it to numbers, or name it in categorical_features."
+                f"{label} is to be numeric, but contains {reprlib.repr(example)}, a "
+                f"{value_type.__name__}. Convert it to numbers, or name it in "
+                "categorical_features."
             )
     try:
-        return np.array([float(value) for value in values])
+        return np.array(values, dtype=object).astype(np.float64)
     except OverflowError:
         return np.array([np.inf if abs(v) > 2**1024 else float(v) for v in values])
 
 
+def _number_or_text(text: str) -> float | str:
+    number = number_of(text)
+    if number is None:
+        return np.nan if text in MISSING_TEXTS else text
+    return number
+
+
+def number_of(text: str) -> float | None:
+    """The number that a text is, infinity too; None where it is none, or NaN."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    # Python reads 1_000, which nobody but a programmer writes.
+    return None if number != number or "_" in text else number
+
+
 def _kind_of_objects(data: Array, label: str) -> str:
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        # Sooner than a set of types, for what most columns of objects are.
+        inferred = pandas.api.types.infer_dtype(data, skipna=True)
+        if inferred == "string":
+            return CATEGORY
+        if inferred in ("integer", "floating", "mixed-integer-float"):
+            return NUMBER
     types = set(map(type, data.tolist()))
     types -= {type(None)}
-    pandas = sys.modules.get("pandas")
     if pandas is not None:
         types -= {type(pandas.NA), type(pandas.NaT)}
     for value_type in types:
@@ -307,11 +366,7 @@ def _is_number(value_type: type) -> bool:
 
 def _refuse(value_type: type, given: Any, label: str) -> None:
     """Raise where no number and no category can be made of values of a type."""
-    if issubclass(value_type, _TIMES) or value_type.__name__ == "Period":
-        raise TypeError(
-            f"{label} contains dates or times ({given}). Replace it by numbers, such "
-            "as the year, the month, the day of the week, or the days since a date."
-        )
+    refuse_dates(value_type, given, label)
     if issubclass(value_type, Complex) and not issubclass(value_type, Real):
         raise ValueError(f"Complex data not supported: {label} contains {given}.")
     if issubclass(value_type, tuple | frozenset) or value_type.__hash__ is None:

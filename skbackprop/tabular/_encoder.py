@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+import reprlib
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from heapq import nsmallest
+from itertools import chain, repeat
 from numbers import Integral, Real
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -22,7 +29,14 @@ from .._parameters import (
     interval,
     one_of,
 )
-from ._columns import CATEGORY, Column, Columns, read_columns
+from ._columns import (
+    CATEGORY,
+    MISSING_TEXTS,
+    Column,
+    Columns,
+    number_of,
+    read_columns,
+)
 
 #: Float32 tells every integer below from the next one, so that no codes collide.
 _MOST_CATEGORIES = 2**24 - 2
@@ -31,6 +45,11 @@ _LARGEST_OUTPUT = float(np.finfo(np.float32).max)
 #: Columns that are written together: half a cache line of float32 per row.
 _GROUP = 8
 _BLOCK = 8192
+#: A column with at most one cell in so many that is no number may be meant as numbers.
+_ONE_IN = 10
+#: The types of values that are read as one another, as a user calls them.
+_STRINGS, _BOOLEANS, _NUMBERS = "strings", "booleans", "numbers"
+_KINDS = {str: _STRINGS, bool: _BOOLEANS, Real: _NUMBERS, Decimal: _NUMBERS}
 
 _COLUMNS = Constraint(
     "an array-like of bool, int or str",
@@ -143,6 +162,17 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     A number that is missing in ``transform`` in a column without indicator becomes 0.
 
+    A column that has another type in ``transform`` than in ``fit`` is read as it was
+    where that is exact. Categories that were numbers are known by the text that Python
+    writes for them, 1 by "1" and "1.0" but not by "01", booleans by "True" and "true";
+    and where they were text, a number or boolean is known by its text. Otherwise a
+    warning names the column. Numbers are read from any text that ``float`` reads, and
+    other text raises a ValueError. "nan", "None" and "<NA>" are missing in both cases.
+
+    ``fit`` warns of a column whose type makes it categories although at least nine
+    tenths of it are numbers or their text, as where one cell is "?". A column that is
+    named in ``categorical_features`` or has a type of categories is believed.
+
     Dates, times, lists and other nested values raise a TypeError, complex numbers and
     infinity a ValueError; both name the column.
 
@@ -213,7 +243,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         check_parameters(owner, self.get_params(deep=False), RULES)
         before = dict(vars(self))
         try:
-            self._learn(self._read(X, reset=True))
+            self._learn(read_columns(X, self))
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -242,7 +272,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             If a column contains dates, times or nested values.
         """
         check_is_fitted(self)
-        columns = self._read(X, reset=False)
+        columns = read_columns(X, self)
+        validate_data(self, columns.source, reset=False, skip_check_array=True)
+        return self._encode(columns)
+
+    def _encode(self, columns: Columns) -> Array:
+        """The matrix of columns that are known to be those of ``fit``."""
         width = self.n_numeric_ + self.n_plain_ + len(self.cardinalities_)
         out = np.zeros((columns.n_rows, width), dtype=np.float32)
         _write(out, self._numeric_columns(columns))
@@ -300,19 +335,21 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _read(self, X: Any, reset: bool) -> Columns:
-        columns = read_columns(X, self)
-        validate_data(self, columns.source, reset=reset, skip_check_array=True)
-        return columns
-
     def _learn(self, columns: Columns) -> None:
+        """Fit; what fails on the way leaves some attributes set."""
+        validate_data(self, columns.source, reset=True, skip_check_array=True)
         chosen = self._chosen_categorical(columns)
+        doubtful: list[str] = []
         center, scale, gaps, numeric = [], [], [], []
         categorical, categories, missing, encodings = [], [], [], []
         for j in range(self.n_features_in_):
             column = columns[j]
             if column.kind == CATEGORY if chosen is None else chosen[j]:
-                known, has_missing, has_unknown = self._learn_categories(column)
+                totals, n_missing = _count_categories(column)
+                known = self._frequent(totals)
+                has_missing, has_unknown = n_missing > 0, len(known) < len(totals)
+                if chosen is None and not column.declared:
+                    doubtful += _cells_among_numbers(totals, column.label)
                 categorical.append(j)
                 categories.append(known)
                 missing.append(has_missing)
@@ -328,6 +365,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 center.append(middle)
                 scale.append(spread)
                 gaps.append(has_gaps and self.missing == "indicator")
+        if doubtful:
+            _warn(
+                f"{' '.join(doubtful)} Convert such a column to numbers, or name it in "
+                "categorical_features if it holds categories."
+            )
         self.numeric_features_ = np.array(numeric, dtype=np.intp)
         self.center_ = np.array(center, dtype=np.float64)
         self.scale_ = np.array(scale, dtype=np.float64)
@@ -392,23 +434,18 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             mask[names.index(name)] = True
         return mask
 
-    def _learn_categories(self, column: Column) -> tuple[list[Any], bool, bool]:
-        """The known categories, and whether there are missing and unknown values."""
-        codes, values = column.factorized()
-        seen = codes[codes >= 0]
-        counts = np.bincount(seen, minlength=len(values)).tolist()
-        totals: dict[Any, int] = {}
-        for value, count in zip(_canonical(values), counts, strict=True):
-            if count:
-                totals[value] = totals.get(value, 0) + count
+    def _frequent(self, totals: dict[Any, int]) -> list[Any]:
+        """The categories that are kept, in order."""
         kept = [value for value, total in totals.items() if total >= self.min_frequency]
         if len(kept) > self.max_categories:
             # Not sorted first: a column of identifiers has as many as rows.
-            kept = nsmallest(
-                self.max_categories, kept, key=lambda v: (-totals[v], _order(v))
-            )
-        kept.sort(key=_order)
-        return kept, len(seen) < len(codes), len(kept) < len(totals)
+            least = sorted(map(totals.__getitem__, kept))[-self.max_categories]
+            most = [value for value in kept if totals[value] > least]
+            rest = [value for value in kept if totals[value] == least]
+            n_left = self.max_categories - len(most)
+            kept = most + nsmallest(n_left, rest, key=_sort_key(rest))
+        kept.sort(key=_sort_key(kept))
+        return kept
 
     def _encoding(self, known: list[Any], missing: bool, unknown: bool) -> str:
         if len(known) + missing + unknown <= 1 or not (known or missing):
@@ -442,7 +479,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         ):
             if scale == 0 and j not in indicators:
                 continue
-            x = columns[j].numbers()
+            x = columns[j].numbers(read_text=True)
             absent = np.isnan(x)
             if j in indicators:
                 yield indicators[j], absent
@@ -456,17 +493,21 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def _write_categories(self, out: Array, columns: Columns) -> None:
         place = self.n_numeric_ + len(self.indicator_features_)
         last = self.n_numeric_ + self.n_plain_
+        changed: list[str] = []
         for j, known, has_missing, encoding in self._category_columns():
             if encoding == "dropped":
                 continue
             codes, values = columns[j].factorized()
+            values, types = _canonical(values)
             code_of = {value: code for code, value in enumerate(known, 1)}
             # At its end, where -1 points to: the code of missing.
-            lookup = np.array(
-                [code_of.get(value, 0) for value in _canonical(values)]
-                + [(len(known) + 1) * has_missing],
-                dtype=np.int32,
-            )
+            of_missing = (len(known) + 1) * has_missing
+            of_values = map(code_of.get, values, repeat(0))
+            lookup = np.fromiter(chain(of_values, [of_missing]), np.int32)
+            if not lookup[:-1].all():
+                how = _read_as_fitted(lookup, code_of, codes, values, types)
+                if how is not None:
+                    changed.append(f"{columns.label(j)} {how}")
             if encoding == "codes":
                 out[:, last] = lookup[codes]
                 last += 1
@@ -478,6 +519,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 rows = np.flatnonzero(codes)
                 out[rows, place - 1 + codes[rows]] = 1
                 place += _plain_width(known, has_missing, encoding)
+        if changed:
+            _warn(
+                f"{'; '.join(changed)}. Values that cannot be read as those of fit "
+                "count as unknown. Give the column the type that it had in fit."
+            )
 
     def _input_names(self, given: Any) -> list[str]:
         names = getattr(self, "feature_names_in_", None)
@@ -500,10 +546,11 @@ def _plain_width(known: list[Any], has_missing: bool, encoding: str) -> int:
     return {"one-hot": len(known) + has_missing, "binary": 1}.get(encoding, 0)
 
 
-def _canonical(values: list[Any]) -> list[Any]:
-    """Values under the one type that equal values of other types share."""
-    if set(map(type, values)) <= {str, bool, int}:
-        return values
+def _canonical(values: list[Any]) -> tuple[list[Any], set[type]]:
+    """Values under the one type that equal values of other types share; all types."""
+    types = set(map(type, values))
+    if types <= {str, bool, int}:
+        return values, types
 
     def canonical(value: Any) -> Any:
         if isinstance(value, np.generic):
@@ -513,7 +560,153 @@ def _canonical(values: list[Any]) -> list[Any]:
             return whole if whole == value else value
         return value
 
-    return [canonical(value) for value in values]
+    values = [canonical(value) for value in values]
+    return values, set(map(type, values))
+
+
+def _count_categories(column: Column) -> tuple[dict[Any, int], int]:
+    """How often each category occurs, and how many values are missing."""
+    codes, values = column.factorized()
+    seen = codes[codes >= 0]
+    counts = np.bincount(seen, minlength=len(values)).tolist()
+    values, _ = _canonical(values)
+    totals = dict(zip(values, counts, strict=True))
+    if len(totals) < len(values) or 0 in counts:
+        totals = {}
+        for value, count in zip(values, counts, strict=True):
+            if count:
+                totals[value] = totals.get(value, 0) + count
+    return totals, len(codes) - len(seen)
+
+
+def _cells_among_numbers(totals: dict[Any, int], label: str) -> list[str]:
+    """What there is to say of a column that may have been meant as numbers."""
+    with suppress(TypeError, ValueError, OverflowError):
+        # All at once, which is soon: postal codes, for one.
+        if np.isfinite(np.array([*totals], dtype=object).astype(np.float64)).all():
+            return []
+    n_values = sum(totals.values())
+    n_others, example = 0, None
+    for value, total in totals.items():
+        if not _is_number(value):
+            n_others += total
+            if n_others * _ONE_IN > n_values:
+                return []
+            example = value if example is None else example
+    return [
+        f"{label} is read as categories because of {n_others} of its {n_values} "
+        f"values, such as {reprlib.repr(example)}; all others are numbers."
+    ]
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        value = number_of(value)
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        return False
+    return abs(value) < math.inf
+
+
+def _kind(value_type: type) -> str:
+    """What a user calls values of a type."""
+    for known, kind in _KINDS.items():
+        if issubclass(value_type, known):
+            return kind
+    return f"values of type {value_type.__name__}"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """How a number or boolean is written."""
+    if not isinstance(value, Real | Decimal):
+        return
+    yield str(value)
+    if isinstance(value, bool):
+        yield str(value).lower()  # by polars and PyArrow
+    elif isinstance(value, int) and abs(value) < 2**53:
+        yield str(float(value))  # in a column of floats
+
+
+def _is_exact(text: str) -> bool:
+    """Whether it is a number as Python writes it: 01 is not."""
+    for number_type in (int, float):
+        try:
+            if str(number_type(text)) == text:
+                return True
+        except ValueError:
+            pass
+    return False
+
+
+def _read_as_fitted(
+    lookup: Array,
+    code_of: dict[Any, int],
+    codes: Array,
+    values: list[Any],
+    types: set[type],
+) -> str | None:
+    """Fill in the codes of values that are of another type than the categories.
+
+    A number or boolean is known by its text, a text by the number or boolean that is
+    written so: "1" and "1.0" for 1, but not "01". Each value is read by itself, so
+    that no row's code hangs on the rows beside it. Where the categories are of several
+    types, nothing is read.
+
+    Returns what there is to say of a column in which nothing has the type of ``fit``,
+    and of which a text cannot be read or nothing is known.
+    """
+    kinds = set(map(_kind, set(map(type, code_of))))
+    kind_of = {each: _kind(each) for each in types}
+    if len(kinds) != 1 or kinds == set(kind_of.values()):
+        return None
+    (fitted,) = kinds
+    written: dict[str, int] = {}
+    if fitted == _STRINGS:
+        written = code_of
+    elif fitted in (_BOOLEANS, _NUMBERS):
+        written = {text: code for v, code in code_of.items() for text in _texts(v)}
+    has_fitted = has_known = False
+    unread, unknown = [], []
+    for place in np.flatnonzero(np.bincount(codes[codes >= 0])).tolist():
+        value = values[place]
+        kind = kind_of[type(value)]
+        if kind == fitted:
+            has_fitted = True
+            continue
+        if kind == _STRINGS and value in MISSING_TEXTS:
+            lookup[place] = lookup[-1]
+            continue
+        if not lookup[place]:
+            texts = [value] if kind == _STRINGS else _texts(value)
+            lookup[place] = next((written[t] for t in texts if t in written), 0)
+        if lookup[place]:
+            has_known = True
+        elif kind != _STRINGS:
+            unknown.append(value)
+        elif not (fitted == _NUMBERS and _is_exact(value)):  # else a new category
+            unread.append(value)
+    if has_fitted or not (unread or (unknown and not has_known)):
+        return None
+    example = (unread or unknown)[0]
+    return (
+        f"held {fitted} in fit and holds {kind_of[type(example)]} now, such as "
+        f"{reprlib.repr(example)}"
+    )
+
+
+def _warn(message: str) -> None:
+    """Warn, at the line outside of skbackprop and scikit-learn."""
+    ours = ("skbackprop.", "sklearn.")
+    frame: FrameType | None = sys._getframe(1)
+    level = 2
+    while frame and frame.f_globals.get("__name__", "").startswith(ours):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
+
+
+def _sort_key(values: list[Any]) -> Callable[[Any], Any] | None:
+    """The key that sorts values, None where it is the values themselves."""
+    types = set(map(type, values))
+    return None if types == {str} or types <= {int, float, bool} else _order
 
 
 def _order(value: Any) -> tuple[Any, ...]:
