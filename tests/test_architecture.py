@@ -84,7 +84,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "tabular._recipe": set(),
     "tabular._bins": {"_layers"},
-    "tabular._encoder": {"tabular._columns", "_parameters", "_layers"},
+    "tabular._encoder": {"_snapshot", "tabular._columns", "_parameters", "_layers"},
     "tabular._columns": {"_dates", "_layers"},
     # estimators
     "_classifier": {"_base", "_targets", "_layers", "_parameters", "_snapshot"},

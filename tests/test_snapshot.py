@@ -10,6 +10,7 @@ import pytest
 from skbackprop import (
     BackpropMLPClassifier,
     BackpropMLPRegressor,
+    TabularEncoder,
     TabularMLPClassifier,
     TabularMLPRegressor,
 )
@@ -121,6 +122,17 @@ def test_a_prediction_in_which_a_fit_ends_is_the_old_models(name, method):
     assert rows.data is None  # it was fitted
     np.testing.assert_array_equal(found, before)
     assert not np.array_equal(getattr(model, method)(X), before)
+
+
+@pytest.mark.parametrize("method", ["transform", "get_feature_names_out"])
+def test_an_encoder_that_is_fitted_again_in_the_middle(method):
+    encoder = TabularEncoder(categorical_features=[0]).fit(np.round(X))
+    names = np.array(["a", "b", "c"], dtype=object)
+    given = X if method == "transform" else names
+    before = getattr(encoder, method)(given)
+    rows = FitsAgain(given, encoder, (np.round(FAR[:, :2]),))
+    np.testing.assert_array_equal(getattr(encoder, method)(rows), before)
+    assert rows.data is None and encoder.n_features_in_ == 2
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -29,6 +29,7 @@ from .._parameters import (
     interval,
     one_of,
 )
+from .._snapshot import become, reads_at_once, working_copy
 from ._columns import (
     CATEGORY,
     MISSING_TEXTS,
@@ -241,15 +242,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """
         owner = type(self).__name__
         check_parameters(owner, self.get_params(deep=False), RULES)
-        before = dict(vars(self))
-        try:
-            self._learn(read_columns(X, self))
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        fitted = working_copy(self)
+        fitted._learn(read_columns(X, self))
+        become(self, fitted)
         return self
 
+    @reads_at_once
     def transform(self, X: Any) -> Array:
         """Encode X.
 
@@ -284,6 +282,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._write_categories(out, columns)
         return out
 
+    @reads_at_once
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Names of the output columns.
 
