@@ -56,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
         "tabular._bins",
         "tabular._encoder",
         "_early_stopping",
+        "_features",
         "_inputs",
         "_parameters",
         "_table",
@@ -87,6 +88,7 @@ ALLOWED: dict[str, set[str]] = {
     "_regressor": {"_base", "_targets", "_inputs", "_layers", "_parameters"},
     "_base": {
         "_early_stopping",
+        "_features",
         "_inputs",
         "_parameters",
         "_training",
@@ -101,7 +103,8 @@ ALLOWED: dict[str, set[str]] = {
         "core.regimen",
         "core.topology",
     },
-    "_early_stopping": {"_inputs", "_training", "_table", "_layers"},
+    "_early_stopping": {"_features", "_inputs", "_training", "_table", "_layers"},
+    "_features": {"_dates", "_parameters", "_layers"},
     "_targets": {"_inputs", "_layers"},
     "_inputs": {"_table", "_layers"},
     "_parameters": {"_schedules", "_layers", "core.optimizers"},
@@ -136,12 +139,14 @@ ALLOWED: dict[str, set[str]] = {
         "core.topology",
     },
     # anybody's
+    "_dates": set(),
     "_version": set(),
     "core": {"core.cpu"},
     # Run by the build, not by the package.
     "core.make_tiles": set(),
 }
 WITHOUT_SKLEARN = {
+    "_dates",
     "_training",
     "_schedules",
     "_threads",
