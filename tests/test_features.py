@@ -242,6 +242,7 @@ FRAME = pd.DataFrame({"a": NUMBERS, "b": NUMBERS % 3})
     [
         (FRAME[["b", "a"]], "^In X_val: The feature names should match"),
         (FRAME.rename(columns={"a": "X has "}), "^In X_val: The feature names"),
+        (FRAME.assign(c="text"), "^In X_val: The feature names"),
         (FRAME.to_numpy()[:, :1], "^X_val has 1 features, but BackpropMLPClassifier"),
         (FRAME.where(FRAME["a"] > 0), "^Input X_val contains NaN"),
         (FRAME.replace(0, np.inf), "^Input X_val contains infinity"),
@@ -268,6 +269,8 @@ def test_a_warning_of_x_val_says_so_where_fit_is_called():
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(FRAME, Y, X_val=FRAME, y_val=Y)
+        with pytest.raises(UserWarning, match=r"^X_val does not have valid"):
+            model.fit(FRAME, Y, X_val=FRAME.to_numpy(), y_val=Y)
 
 
 def test_x_is_called_x_without_a_name():
@@ -427,10 +430,11 @@ def test_a_fit_that_did_not_converge_tells_of_scale_once(scale, target, words, s
 
 
 def test_scale_is_told_by_name_and_not_of_classes_counts_or_binary_columns():
-    frame = pd.DataFrame(X, columns=["a", "income", "c"]).assign(
-        income=5e4, rare=np.arange(60) == 0
+    many = np.tile(X, (4, 1))
+    frame = pd.DataFrame(many, columns=["a", "income", "c"]).assign(
+        income=5e4, rare=np.arange(240) == 0
     )
-    said = warned(BackpropMLPClassifier(**SETTINGS), frame, LABELS)
+    said = warned(BackpropMLPClassifier(**SETTINGS), frame, np.tile(LABELS, 4))
     assert (
         "1 of 4 features" in said and "'income' with a root mean square of 5e" in said
     )
