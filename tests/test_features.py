@@ -333,6 +333,16 @@ def test_tensors_that_require_gradients_are_named(estimator):
         model.predict(Tensor(X))
 
 
+def test_classes_may_be_a_tensor():
+    model = BackpropMLPClassifier(**SETTINGS)
+    with pytest.raises(
+        ValueError, match=r"^classes is.*Tensor that requires gradients"
+    ):
+        model.partial_fit(X, LABELS, classes=Tensor([0, 1, 2]))
+    model.partial_fit(X, LABELS, classes=Tensor([0, 1, 2], False))
+    assert_array_equal(model.classes_, [0, 1, 2])
+
+
 class Elsewhere(Tensor):
     """A tensor in the memory of another device."""
 
@@ -363,6 +373,8 @@ def fitted(a):
     model.fit(a(X), a(y), a(w), X_val=a(X), y_val=a(y), sample_weight_val=a(w))
     if hasattr(model, "partial_fit"):
         model.set_params(early_stopping=False).partial_fit(a(X), a(y))
+    if hasattr(model, "coefs_") and hasattr(model, "classes_"):
+        model = estimator(random_state=0).partial_fit(a(X), a(y), classes=a(np.arange(2)))
     return model
 theirs, ours = fitted(xp.asarray), fitted(np.asarray)
 found = theirs.predict(xp.asarray(X))

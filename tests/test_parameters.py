@@ -1,6 +1,5 @@
 """Parameters of every type: taken as the number that they are, or refused by name."""
 
-import warnings
 from decimal import Decimal
 from fractions import Fraction
 from inspect import signature
@@ -184,16 +183,27 @@ def test_counts_without_end(model, name, number):
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("learning_rate", ["adaptive", "cosine"])
-def test_more_epochs_and_rows_than_there_can_be(solver, learning_rate):
-    settings = {"solver": solver, "learning_rate": learning_rate, "tol": 1e9}
-    settings |= {"n_iter_no_change": 1, "hidden_layer_sizes": (3,), "random_state": 0}
-    much = BackpropMLPClassifier(max_iter=10**308, batch_size=10**308, **settings)
-    less = BackpropMLPClassifier(max_iter=10**18, batch_size=40, **settings)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Got `batch_size`")
-        much.fit(X, Y)
-    assert_array_equal(much.predict_proba(X), less.fit(X, Y).predict_proba(X))
+def test_more_epochs_than_there_can_be(solver, learning_rate):
+    model = BackpropMLPClassifier(
+        (3,),
+        solver=solver,
+        learning_rate=learning_rate,
+        batch_size=10,
+        tol=1e9,
+        n_iter_no_change=1,
+        random_state=0,
+    )
+    much = clone(model).set_params(max_iter=10**308).fit(X, Y)
+    less = model.set_params(max_iter=10**18).fit(X, Y)
+    assert_array_equal(much.predict_proba(X), less.predict_proba(X))
     assert much.n_iter_ == less.n_iter_
+
+
+@pytest.mark.filterwarnings("ignore:Got `batch_size`")
+def test_more_rows_than_there_can_be():
+    much = BackpropMLPClassifier(batch_size=10**308, **BACKPROP).fit(X, Y)
+    all_rows = BackpropMLPClassifier(batch_size=40, **BACKPROP).fit(X, Y)
+    assert_array_equal(much.predict_proba(X), all_rows.predict_proba(X))
 
 
 @pytest.mark.parametrize("number", [2**31, 2**64, 10**308])
