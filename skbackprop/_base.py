@@ -18,10 +18,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from . import _parameters as allow
 from ._early_stopping import Split, split_rows, validator
+from ._features import as_numpy, checked_features, scale_advice
 from ._inputs import Targets, as_column, checked_weights, table_of
 from ._layers import (
     Array,
@@ -130,7 +131,7 @@ class BaseBackpropMLP(BaseEstimator):
             if diverged.args[0]:
                 become(self, fitted)
             rate = self.learning_rate_init
-            lower = f" or lower learning_rate_init, which was {rate!r}"
+            lower = f" or lower learning_rate_init, which was {allow.shown(rate)}"
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may "
                 "contain large values and need to be preprocessed. Scale the features "
@@ -154,6 +155,9 @@ class BaseBackpropMLP(BaseEstimator):
     ) -> list[tuple[str, type[Warning]]]:
         """One fit, from parameters and data to fitted attributes and warnings."""
         allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
+        X, y = as_numpy(X, "X"), as_numpy(y, "y")
+        sample_weight = as_numpy(sample_weight, "sample_weight")
+        classes = as_numpy(classes, "classes")
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         self._check_steps(incremental)
@@ -210,17 +214,23 @@ class BaseBackpropMLP(BaseEstimator):
         )
         if ended == DIVERGED and not rescued:
             raise _Diverged(finite)
-        return _messages(ended, reason, history.n_iter, problem, incremental, unscored)
+        messages = _messages(
+            ended, reason, history.n_iter, problem, incremental, unscored
+        )
+        if ended == EXHAUSTED and messages:
+            numbers = targets.Y if targets.output_activation == "identity" else None
+            advice = scale_advice(self, X, numbers)
+            messages = [(text + advice, category) for text, category in messages]
+        return messages
 
     def _validated(self, X: Any, y: Any, *, dtype: Any, reset: bool) -> tuple[Any, Any]:
         """X and y checked, X as C-ordered array or CSR of the type."""
         # An overflow in a cast becomes an infinity, which is refused with words.
         with np.errstate(over="ignore"):
-            return validate_data(
+            return checked_features(
                 self,
                 X,
                 y,
-                accept_sparse="csr",
                 dtype=dtype,
                 order="C",
                 multi_output=True,
@@ -233,9 +243,11 @@ class BaseBackpropMLP(BaseEstimator):
         sizes = self.hidden_layer_sizes
         hidden = [int(size) for size in sizes] if np.iterable(sizes) else [int(sizes)]
         if any(size <= 0 for size in hidden):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+            given = allow.shown(hidden)
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {given}.")
         if any(size >= 2**31 for size in hidden):
-            raise ValueError(f"hidden_layer_sizes must be < 2**31, got {hidden}.")
+            given = allow.shown(hidden)
+            raise ValueError(f"hidden_layer_sizes must be < 2**31, got {given}.")
         if isinstance(self.activation, str):
             # The output layer's initial bound follows the hidden activation.
             names = [self.activation] * (len(hidden) + 1)
@@ -606,9 +618,8 @@ class BaseBackpropMLP(BaseEstimator):
                     )
             elif known.few.is_finite(X):
                 return finish(predict_few(topology, theta, known.few, X, link))
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype="numeric", order=None, reset=False
-        )
+        X = as_numpy(X, "X")
+        X = checked_features(self, X, dtype="numeric", order=None, reset=False)
         topology = self._topology()
         if topology.sizes[0] != X.shape[1]:
             raise ValueError(

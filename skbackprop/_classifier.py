@@ -256,7 +256,8 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             float32 is trained in float32, everything else in float64, unless ``dtype``
-            says otherwise. CSR is used as it is.
+            says otherwise. CSR is used as it is. Text of digits is read as numbers;
+            other text, dates and missing values are refused, with advice.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or a 0/1 indicator matrix for multi-label targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -270,7 +271,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
 
         Raises
         ------
-        ValueError
+        ValueError, TypeError
             Where a parameter or the data are not allowed, or training diverged.
         """
         validation = (X_val, y_val, sample_weight_val)

@@ -10,7 +10,10 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import is_regressor
+from sklearn.utils import check_X_y
 
+from ._features import as_numpy, checked_features
 from ._inputs import Targets, as_column, checked_weights, table_of
 from ._layers import Array, without_smoothing
 from ._table import predict, value_and_gradient
@@ -191,8 +194,23 @@ def _checked_validation(
     estimator: Any, given: tuple[Any, Any, Any], dtype: Any
 ) -> tuple[Any, Any, Array | None]:
     """X_val, y_val and sample_weight_val, checked like the training data."""
-    X_val, y_val, weight_val = given
-    X_val, y_val = estimator._validated(X_val, y_val, dtype=dtype, reset=False)
+    X_val, y_val, weight_val = map(
+        as_numpy, given, ("X_val", "y_val", "sample_weight_val")
+    )
+    with np.errstate(over="ignore"):
+        X_val = checked_features(
+            estimator, X_val, name="X_val", dtype=dtype, order="C", reset=False
+        )
+    X_val, y_val = check_X_y(
+        X_val,
+        y_val,
+        accept_sparse="csr",
+        dtype=None,
+        ensure_all_finite=False,  # X_val is
+        multi_output=True,
+        y_numeric=is_regressor(estimator),
+        estimator=estimator,
+    )
     y_val = as_column(y_val)
     estimator._learn_targets(y_val, first=False, incremental=True, classes=None)
     return X_val, y_val, checked_weights("sample_weight_val", weight_val, X_val)

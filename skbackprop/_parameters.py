@@ -7,6 +7,7 @@ code which matches on it goes on working.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral, Real
@@ -39,11 +40,15 @@ def interval(
     def accepts(value: Any) -> bool:
         if not isinstance(value, kind) or isinstance(value, bool | np.bool_):
             return False
-        above = value >= low if closed in ("left", "both") else value > low
-        if high is None:
-            return bool(above) and value < np.inf
-        below = value <= high if closed in ("right", "both") else value < high
-        return bool(above and below)
+        # As the engine reads it: a Fraction above 0 may be 0.0, an int too large.
+        try:
+            real = float(value)
+        except OverflowError:
+            return False
+        above = real >= low if closed in ("left", "both") else real > low
+        top = np.inf if high is None else high
+        below = real <= top if closed in ("right", "both") else real < top
+        return above and below
 
     number = str if kind is Integral else float
     left = "[" if closed in ("left", "both") else "("
@@ -64,23 +69,23 @@ def sequence_of(constraint: Constraint) -> Constraint:
     return Constraint(
         f"a sequence whose elements are each {constraint.text}",
         lambda value: (
-            isinstance(value, Sequence | np.ndarray)
-            and not isinstance(value, str | bytes)
-            and np.ndim(value) == 1
-            and all(constraint.accepts(item) for item in value)
+            _is_sequence(value) and all(constraint.accepts(item) for item in value)
         ),
     )
 
 
+def _is_sequence(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
 def _is_levels(value: Any) -> bool:
-    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str | bytes):
+    level = interval(Real, 0, 1, "neither")
+    if not _is_sequence(value) or not all(level.accepts(item) for item in value):
         return False
-    if np.ndim(value) != 1 or len(value) == 0:
-        return False
-    if not all(isinstance(v, Real) and not isinstance(v, bool) for v in value):
-        return False
-    rising = all(a < b for a, b in pairwise(value))
-    return bool(rising and 0 < value[0] and value[-1] < 1)
+    levels = [float(item) for item in value]
+    return len(levels) > 0 and all(a < b for a, b in pairwise(levels))
 
 
 LEVELS = Constraint(
@@ -124,7 +129,7 @@ MAPPINGS = Constraint(
 def _is_dtype(value: Any) -> bool:
     try:
         return value is not None and np.dtype(value) in (np.float32, np.float64)
-    except (TypeError, SyntaxError):
+    except (TypeError, ValueError, SyntaxError):
         return False
 
 
@@ -156,11 +161,43 @@ def check_parameters(
         if not any(constraint.accepts(value) for constraint in constraints):
             texts = [constraint.text for constraint in constraints]
             allowed = " or ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+            advice = _sizes_advice(value) if name == "hidden_layer_sizes" else ""
             raise InvalidParameterError(
                 f"The {name!r} parameter of {owner} must be {allowed}. "
-                f"Got {value!r} instead."
+                f"Got {shown(value)} instead.{advice}"
             )
 
+
+def shown(value: Any) -> str:
+    """What an error message calls a value: its repr, shortened where it is long."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        # Python refuses to write more than 4300 digits.
+        return f"an int of about {int(value.bit_length() * np.log10(2)) + 1} digits"
+    try:
+        text = repr(value)
+    except Exception:  # of such an int in a list, or of a class with a fault
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= 120 else f"{text[:90]}...{text[-20:]}"
+
+
+def _sizes_advice(value: Any) -> str:
+    """What is wrong with the type of hidden_layer_sizes, and what to write instead."""
+    sizes = value if _is_sequence(value) else [value]
+    wrong = [size for size in sizes if not INTEGER.accepts(size)]
+    if not wrong:
+        return ""
+    what = "It" if wrong[0] is value else shown(wrong[0])
+    write = "one int for each hidden layer, such as (100,) or (100, 50)"
+    with suppress(TypeError, ValueError, OverflowError), np.errstate(all="ignore"):
+        sizes = np.array(value, dtype=np.float64)
+        if sizes.size and np.all((sizes >= 1) & (sizes < 2**31) & (sizes % 1 == 0)):
+            whole = tuple(int(size) for size in sizes.flat)
+            write = shown(whole if sizes.ndim else whole[0])
+    return f" {what} is of type {type(wrong[0]).__name__}: write {write}."
+
+
+#: A number of things of which there are arrays.
+SIZE = interval(Integral, 1, 2**31 - 1, "both")
 
 #: Solvers that work on mini-batches.
 STOCHASTIC_SOLVERS = tuple(kind.name.lower() for kind in Solver)

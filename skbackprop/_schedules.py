@@ -55,7 +55,9 @@ class Plan:
         """Rows of the three factors for the steps of an epoch, counted from 0."""
         if self.constant:
             return np.empty((0, 3))
-        u = (epoch * n_steps + np.arange(n_steps) + 0.5) / (self.n_epochs * n_steps)
+        # In floats, since an int of any size may be the end.
+        total = float(self.n_epochs) * n_steps
+        u = (epoch * n_steps + np.arange(n_steps) + 0.5) / total
         names = (self.rate, self.dropout, self.decay)
         return np.column_stack([FACTORS[name](u) for name in names])
 
@@ -78,7 +80,10 @@ class Schedule:
 
     def rate(self, t: int, reductions: int) -> float:
         if self.name == "invscaling":
-            return self.initial / (t + 1) ** self.power_t
+            try:
+                return self.initial / (t + 1) ** self.power_t
+            except OverflowError:  # Python's, where the quotient is 0
+                return 0.0
         if self.name == "adaptive":
             return self.initial / 5.0**reductions
         return self.initial

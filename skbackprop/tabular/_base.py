@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _parameters as allow
 from .._early_stopping import takes_weights
+from .._features import as_numpy
 from .._inputs import Targets, as_column, checked_weights, table_of
 from .._layers import Array, make_topology, without_smoothing
 from .._snapshot import become, working_copy
@@ -58,19 +59,19 @@ RULES: dict[str, tuple[allow.Constraint, ...]] = {
     **{name: ENCODER_RULES[name] for name in _ENCODER},
     "hidden_layer_sizes": (
         allow.NONE,
-        allow.sequence_of(allow.interval(Integral, 1, None, "left")),
-        allow.interval(Integral, 1, None, "left"),
+        allow.sequence_of(allow.SIZE),
+        allow.SIZE,
     ),
     "activation": (allow.NONE, allow.one_of(*allow.HIDDEN_ACTIVATIONS)),
-    "n_folds": (allow.NONE, allow.interval(Integral, 1, None, "left")),
-    "n_repeats": (allow.NONE, allow.interval(Integral, 1, None, "left")),
+    "n_folds": (allow.NONE, allow.SIZE),
+    "n_repeats": (allow.NONE, allow.SIZE),
     "max_iter": (allow.NONE, allow.interval(Integral, 1, None, "left")),
-    "batch_size": (allow.NONE, allow.interval(Integral, 1, None, "left")),
+    "batch_size": (allow.NONE, allow.SIZE),
     "learning_rate_init": (allow.NONE, allow.interval(Real, 0, None, "neither")),
     "weight_decay": (allow.NONE, allow.interval(Real, 0, None, "left")),
     "dropout": (allow.NONE, allow.interval(Real, 0, 1, "left")),
-    "n_bins": (allow.NONE, allow.interval(Integral, 1, None, "left")),
-    "embedding_size": (allow.NONE, allow.interval(Integral, 1, None, "left")),
+    "n_bins": (allow.NONE, allow.SIZE),
+    "embedding_size": (allow.NONE, allow.SIZE),
     "scoring": (allow.SCORER, allow.CALLABLE),
     "time_limit": (allow.NONE, allow.interval(Real, 0, None, "neither")),
     "n_jobs": (allow.NONE, allow.N_JOBS),
@@ -151,6 +152,10 @@ class BaseTabularMLP(BaseEstimator):
         """One fit, from parameters and a frame to fitted attributes and warnings."""
         allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
         clock = Clock(self.time_limit)
+        X, y = as_numpy(X, "X"), as_numpy(y, "y")
+        sample_weight = as_numpy(sample_weight, "sample_weight")
+        X_val, y_val = as_numpy(X_val, "X_val"), as_numpy(y_val, "y_val")
+        weight_val = as_numpy(weight_val, "sample_weight_val")
         columns = read_columns(X, self)
         validate_data(self, columns.source, y, skip_check_array=True, reset=True)
         for name in ("_bag", "_clamp", "temperature_"):
@@ -229,7 +234,7 @@ class BaseTabularMLP(BaseEstimator):
         return as_column(y)
 
     def _recipe(self, n_rows: int) -> Recipe:
-        given = {name: getattr(self, name) for name in _RECIPE}
+        given = {name: _plain(getattr(self, name)) for name in _RECIPE}
         sizes = given["hidden_layer_sizes"]
         if sizes is not None:
             sizes = tuple(sizes) if np.iterable(sizes) else (sizes,)
@@ -458,7 +463,7 @@ class BaseTabularMLP(BaseEstimator):
         """The sum, by ``add``, of what finish makes of every network's Z_J."""
         check_is_fitted(self, "_bag")
         topology, thetas = self._bag
-        table = make_table(self._matrix(X), dtype=np.float32)
+        table = make_table(self._matrix(as_numpy(X, "X")), dtype=np.float32)
         total: Array | None = None
         for theta in thetas:
             outputs = predict(
@@ -477,6 +482,13 @@ class BaseTabularMLP(BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _plain(value: Any) -> Any:
+    """A number as one of Python's: products of NumPy's small integers overflow."""
+    if isinstance(value, Real):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return value
 
 
 def _as_read(weights: Array | None, name: str) -> Array | None:
