@@ -53,6 +53,15 @@ from .team cimport BARRIER, LEFT, Team, assemble, begin, end, meet
 from .topology cimport Topology
 
 
+ctypedef fused element:
+    # What arrays hold: loads of any of them are of aligned addresses only.
+    float
+    double
+    int
+    Py_ssize_t
+    long long
+
+
 def scratch_sizes(
     Topology t,
     Py_ssize_t n,
@@ -101,7 +110,7 @@ def predict(
     cdef Team alone = Team(0, 1, NULL)
     cdef Mask none = mask_of(0, 0, 0)
     cdef real* Z_J
-    _check_table(t, theta, X, indptr, rows, start, stop, n)
+    _check_table(t, theta, X, data, indices, indptr, rows, start, stop, n)
     _check_places(t, places)
     if out.shape[0] != n * q:
         raise ValueError(f"out must have {n * q} elements")
@@ -127,8 +136,20 @@ def predict(
             )
 
 
+def square_sum(const real[:, ::1] X):
+    """The sum of the squares of all elements, in double."""
+    cdef Py_ssize_t n = X.shape[0] * X.shape[1]
+    cdef double half = 0
+    _check_matrix_aligned("X", X)
+    if n > 0:
+        with nogil:
+            half = half_square(&X[0, 0], n)
+    return 2 * half
+
+
 def is_finite(const real[:, ::1] X):
     """Whether no element is infinite or not a number."""
+    _check_matrix_aligned("X", X)
     cdef Py_ssize_t i, lane, n = X.shape[0] * X.shape[1]
     cdef const real* x = &X[0, 0] if n > 0 else NULL
     # x 0 is 0 or not a number. Lanes, because one sum cannot be vectorised.
@@ -182,7 +203,7 @@ def loss_and_grad(
     cdef unsigned int before
     cdef Mask none = mask_of(0, 0, 0)
     cdef Team team = _team(thread, n_threads, barrier)
-    _check_table(t, theta, X, indptr, rows, start, stop, n)
+    _check_table(t, theta, X, data, indices, indptr, rows, start, stop, n)
     _check_targets(t, X, indptr, Y, labels, sample_weight, rows, start, stop)
     _check_places(t, places)
     if dX.shape[0] > 0 and t.embeddings is not None:
@@ -301,7 +322,7 @@ def train_run(
     if batch_size < 1:
         raise ValueError("batch_size must be at least 1")
     n = min(batch_size, stop - start)
-    _check_table(t, theta, X, indptr, rows, start, stop, n)
+    _check_table(t, theta, X, data, indices, indptr, rows, start, stop, n)
     _check_targets(t, X, indptr, Y, labels, sample_weight, rows, start, stop)
     _check_places(t, places)
     _check_scratch(t, n, label_work, sums)
@@ -420,6 +441,19 @@ def threads_of_its_own():
     return bool(PANELS)
 
 
+cdef int _check_aligned(str name, const element[::1] array) except -1:
+    if array.shape[0] > 0 and <size_t> &array[0] % sizeof(element):
+        raise ValueError(f"{name} must be aligned to {sizeof(element)} bytes")
+    return 0
+
+
+cdef int _check_matrix_aligned(str name, const element[:, ::1] matrix) except -1:
+    if matrix.shape[0] * matrix.shape[1] > 0:
+        if <size_t> &matrix[0, 0] % sizeof(element):
+            raise ValueError(f"{name} must be aligned to {sizeof(element)} bytes")
+    return 0
+
+
 cdef int _check_places(Topology t, Py_ssize_t[:, ::1] places) except -1:
     if places.shape[0] != t.n_layers + 2 or places.shape[1] != N_PLACES:
         raise ValueError(f"places must have shape {(t.n_layers + 2, <int> N_PLACES)}")
@@ -460,6 +494,8 @@ cdef int _check_table(
     Topology t,
     const real[::1] theta,
     const real[:, ::1] X,
+    const real[::1] data,
+    const int[::1] indices,
     const long long[::1] indptr,
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
@@ -469,6 +505,12 @@ cdef int _check_table(
     cdef Py_ssize_t j
     cdef Py_ssize_t given = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
     cdef Py_ssize_t total = rows.shape[0] if rows.shape[0] > 0 else given
+    _check_aligned("theta", theta)
+    _check_matrix_aligned("X", X)
+    _check_aligned("data", data)
+    _check_aligned("indices", indices)
+    _check_aligned("indptr", indptr)
+    _check_aligned("rows", rows)
     if theta.shape[0] != t.n_parameters:
         raise ValueError(f"theta must have length {t.n_parameters}")
     if indptr.shape[0] == 0 and X.shape[1] != t.n_columns:
@@ -504,6 +546,9 @@ cdef int _check_targets(
     cdef Py_ssize_t total = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
     cdef Py_ssize_t given, j
     cdef int label
+    _check_matrix_aligned("Y", Y)
+    _check_aligned("labels", labels)
+    _check_aligned("sample_weight", sample_weight)
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
         given = labels.shape[0]
     else:
@@ -534,6 +579,10 @@ def affine_layer(
     real[::1] Z,
 ):
     """Z_j = A_{j-1} W_j + b_j.  (F1)"""
+    _check_aligned("A", A)
+    _check_aligned("W", W)
+    _check_aligned("b", b)
+    _check_aligned("Z", Z)
     if p < 1 or q < 1 or W.shape[0] != p * q or b.shape[0] not in (0, q):
         raise ValueError("W must be (p, q) and b (q,) or empty")
     if Z.shape[0] % q or A.shape[0] != Z.shape[0] // q * p:
@@ -547,6 +596,8 @@ def affine_layer(
 
 def activation(int kind, real[::1] Z, real[::1] A, Py_ssize_t q):
     """A_j = f_j(Z_j) of rows of q units.  (F2)"""
+    _check_aligned("Z", Z)
+    _check_aligned("A", A)
     if Z.shape[0] != A.shape[0] or q < 1 or Z.shape[0] % q:
         raise ValueError("Z and A must have the same whole number of rows")
     if Z.shape[0] == 0:
@@ -559,6 +610,9 @@ def activation(int kind, real[::1] Z, real[::1] A, Py_ssize_t q):
 
 def derivative(int kind, const real[::1] Z, const real[::1] A, real[::1] delta):
     """delta <- delta * f'(Z).  (B2)"""
+    _check_aligned("Z", Z)
+    _check_aligned("A", A)
+    _check_aligned("delta", delta)
     if Z.shape[0] != delta.shape[0] or A.shape[0] != delta.shape[0]:
         raise ValueError("Z, A and delta must have one length")
     if Z.shape[0] > 0:
@@ -569,6 +623,8 @@ def elementary(str name, const real[::1] x, real[::1] out):
     """out = exp(x), exp(x) - 1, tanh(x), log(1 + x), ... by its name."""
     cdef Py_ssize_t i, n = x.shape[0]
     cdef real e = 0
+    _check_aligned("x", x)
+    _check_aligned("out", out)
     if out.shape[0] != n:
         raise ValueError("x and out must have one length")
     if name == "exp":
@@ -601,6 +657,9 @@ def optimizer_step(
     real[:, ::1] memory,
 ):
     """One step of the optimiser.  (O1) to (O5)"""
+    _check_aligned("theta", theta)
+    _check_aligned("grad", grad)
+    _check_matrix_aligned("memory", memory)
     if theta.shape[0] != t.n_parameters or grad.shape[0] != t.n_parameters:
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:
