@@ -377,9 +377,10 @@ class BaseBackpropMLP(BaseEstimator):
                 "The weights of the training rows sum to zero: sample_weight and "
                 "class_weight must leave one above zero."
             )
-        # Beside weights that are tiny it may be infinite: then training diverges.
-        with np.errstate(over="ignore", under="ignore"):
-            alpha = float(np.ldexp(float(self.alpha), -exponent))
+        alpha = float(self.alpha)
+        if exponent:  # beside tiny weights it may be infinite: then training diverges
+            with np.errstate(over="ignore", under="ignore"):
+                alpha = float(np.ldexp(alpha, -exponent))
         scikit_learns = self.learning_rate in SCHEDULES
         schedule = Schedule(
             self.learning_rate

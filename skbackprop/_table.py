@@ -54,17 +54,19 @@ class Table(NamedTuple):
         return self[:4]
 
 
-def readable(name: str, array: Any, dtype: npt.DTypeLike) -> Array:
+def readable(name: str, array: Array, dtype: npt.DTypeLike) -> Array:
     """An array as the engine reads it: of its type, contiguous and aligned."""
-    # An overflow in the cast would turn finite input into wrong output.
-    with np.errstate(over="raise", under="ignore"):
-        try:
-            array = np.ascontiguousarray(array, dtype=dtype)
-        except FloatingPointError:
-            raise ValueError(
-                f"{name} has a number that is too large for {np.dtype(dtype)}, in "
-                "which the network computes."
-            ) from None
+    if array.dtype != dtype:
+        # An overflow in the cast would turn finite input into wrong output.
+        with np.errstate(over="raise", under="ignore"):
+            try:
+                array = array.astype(dtype, order="C")
+            except FloatingPointError:
+                raise ValueError(
+                    f"{name} has a number that is too large for {np.dtype(dtype)}, in "
+                    "which the network computes."
+                ) from None
+    array = np.ascontiguousarray(array)
     return array if array.flags.aligned else array.copy()
 
 
@@ -96,7 +98,7 @@ def make_table(
     dtype: npt.DTypeLike,
 ) -> Table:
     """Arrange checked arrays for the engine; nothing is copied that fits already."""
-    none = np.empty(0, dtype=dtype)
+    none, unused = np.empty(0, dtype=dtype), np.empty(0, dtype=np.intc)
     if sp.issparse(X):
         X = X.tocsr()
         if X.shape[1] > _INT_MAX:
@@ -116,13 +118,13 @@ def make_table(
         inputs = (
             readable("X", X, dtype),
             none,
-            np.empty(0, dtype=np.intc),
+            unused,
             np.empty(0, dtype=np.longlong),
         )
     return Table(
         *inputs,
-        readable("Y", np.empty((0, 1)) if Y is None else Y, dtype),
-        readable("Y", [] if labels is None else labels, np.intc),
+        none.reshape(0, 1) if Y is None else readable("Y", Y, dtype),
+        unused if labels is None else readable("labels", labels, np.intc),
         none if sample_weight is None else readable("weights", sample_weight, dtype),
     )
 

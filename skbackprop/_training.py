@@ -234,7 +234,7 @@ class _Steps:
         self.train_run = engine.train_run[name]
         self._is_finite = engine.is_finite[name]
         self._square_sum = engine.square_sum[name]
-        self.harmless = harmless_square(problem, dtype)
+        self.harmless = harmless_square(problem, name)
 
     def prepare(self, epoch: int) -> None:
         """Plan the steps of the epoch, counted from 0."""
@@ -325,7 +325,7 @@ class _Steps:
         return total / n
 
 
-def harmless_square(problem: Problem, dtype: np.dtype[Any]) -> float:
+def harmless_square(problem: Problem, kind: str) -> float:
     """A sum of the squares of theta with which no Z_j of the table can overflow.
 
     For a row let u_j^2 = 1 + ||A_j||^2, and let t_j^2 = ||W_j||^2 + ||b_j||^2. Then
@@ -346,10 +346,10 @@ def harmless_square(problem: Problem, dtype: np.dtype[Any]) -> float:
             square += len(edges) + float(np.square(edges).max())
     else:
         X = table.data[None] if table.sparse else table.X
-        square += engine.square_sum(X)
+        square += engine.square_sum[kind](X)
     if not square < np.inf:
         return -1.0
-    bits = 2.0 * (np.finfo(dtype).maxexp - 8) - math.log2(square)
+    bits = 2.0 * (120 if kind == "float" else 1016) - math.log2(square)
     return J / 3.1 * (2.0 ** min(bits / J, 1000.0) - 1)
 
 
@@ -497,7 +497,11 @@ def train_lbfgs(
     history.n_iter = min(result.nit, problem.max_iter)
     history.loss = float(result.fun)
     theta[:] = result.x
-    if not (np.isfinite(history.loss) and _is_finite(theta)):
+    if not (
+        np.isfinite(history.loss)
+        and _is_finite(theta)
+        and outputs_are_finite(problem, theta)
+    ):
         # The line search left the finite numbers; the last iterate had not.
         theta[:], history.loss = iterate, loss
         return DIVERGED, ""

@@ -580,11 +580,11 @@ def test_networks_begin_differently():
     ("given", "message"),
     [
         ({"y_val": np.zeros((len(Y), 2))}, "In y_val"),
-        ({"sample_weight_val": np.full(len(Y), 1e37)}, "sample_weight_val times"),
+        ({"sample_weight_val": np.full(len(Y), 1.9)}, "sample_weight_val times"),
     ],
 )
 def test_errors_of_validation_data_say_so(given, message):
     arguments = {"X_val": X, "y_val": Y} | given
-    model = classifier(class_weight={label: 1e3 for label in set(Y)})
+    model = classifier(class_weight={label: 1.7e308 for label in set(Y)})
     with pytest.raises(ValueError, match=message):
         model.fit(X, Y, **arguments)

@@ -53,6 +53,8 @@ from .team cimport BARRIER, LEFT, Team, assemble, begin, end, meet
 from .topology cimport Topology
 
 
+MISALIGNED = "arrays must be aligned: copy them"
+
 ctypedef fused element:
     # What arrays hold: loads of any of them are of aligned addresses only.
     float
@@ -140,7 +142,8 @@ def square_sum(const real[:, ::1] X):
     """The sum of the squares of all elements, in double."""
     cdef Py_ssize_t n = X.shape[0] * X.shape[1]
     cdef double half = 0
-    _check_matrix_aligned("X", X)
+    if not aligned_matrix(X):
+        raise ValueError(MISALIGNED)
     if n > 0:
         with nogil:
             half = half_square(&X[0, 0], n)
@@ -149,7 +152,8 @@ def square_sum(const real[:, ::1] X):
 
 def is_finite(const real[:, ::1] X):
     """Whether no element is infinite or not a number."""
-    _check_matrix_aligned("X", X)
+    if not aligned_matrix(X):
+        raise ValueError(MISALIGNED)
     cdef Py_ssize_t i, lane, n = X.shape[0] * X.shape[1]
     cdef const real* x = &X[0, 0] if n > 0 else NULL
     # x 0 is 0 or not a number. Lanes, because one sum cannot be vectorised.
@@ -441,17 +445,15 @@ def threads_of_its_own():
     return bool(PANELS)
 
 
-cdef int _check_aligned(str name, const element[::1] array) except -1:
-    if array.shape[0] > 0 and <size_t> &array[0] % sizeof(element):
-        raise ValueError(f"{name} must be aligned to {sizeof(element)} bytes")
-    return 0
+cdef inline bint aligned(const element[::1] array) noexcept nogil:
+    return array.shape[0] == 0 or <size_t> &array[0] % sizeof(element) == 0
 
 
-cdef int _check_matrix_aligned(str name, const element[:, ::1] matrix) except -1:
-    if matrix.shape[0] * matrix.shape[1] > 0:
-        if <size_t> &matrix[0, 0] % sizeof(element):
-            raise ValueError(f"{name} must be aligned to {sizeof(element)} bytes")
-    return 0
+cdef inline bint aligned_matrix(const element[:, ::1] matrix) noexcept nogil:
+    return (
+        matrix.shape[0] * matrix.shape[1] == 0
+        or <size_t> &matrix[0, 0] % sizeof(element) == 0
+    )
 
 
 cdef int _check_places(Topology t, Py_ssize_t[:, ::1] places) except -1:
@@ -505,12 +507,11 @@ cdef int _check_table(
     cdef Py_ssize_t j
     cdef Py_ssize_t given = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
     cdef Py_ssize_t total = rows.shape[0] if rows.shape[0] > 0 else given
-    _check_aligned("theta", theta)
-    _check_matrix_aligned("X", X)
-    _check_aligned("data", data)
-    _check_aligned("indices", indices)
-    _check_aligned("indptr", indptr)
-    _check_aligned("rows", rows)
+    if not (
+        aligned(theta) and aligned_matrix(X) and aligned(data)
+        and aligned(indices) and aligned(indptr) and aligned(rows)
+    ):
+        raise ValueError(MISALIGNED)
     if theta.shape[0] != t.n_parameters:
         raise ValueError(f"theta must have length {t.n_parameters}")
     if indptr.shape[0] == 0 and X.shape[1] != t.n_columns:
@@ -546,9 +547,8 @@ cdef int _check_targets(
     cdef Py_ssize_t total = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
     cdef Py_ssize_t given, j
     cdef int label
-    _check_matrix_aligned("Y", Y)
-    _check_aligned("labels", labels)
-    _check_aligned("sample_weight", sample_weight)
+    if not (aligned_matrix(Y) and aligned(labels) and aligned(sample_weight)):
+        raise ValueError(MISALIGNED)
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
         given = labels.shape[0]
     else:
@@ -579,10 +579,8 @@ def affine_layer(
     real[::1] Z,
 ):
     """Z_j = A_{j-1} W_j + b_j.  (F1)"""
-    _check_aligned("A", A)
-    _check_aligned("W", W)
-    _check_aligned("b", b)
-    _check_aligned("Z", Z)
+    if not (aligned(A) and aligned(W) and aligned(b) and aligned(Z)):
+        raise ValueError(MISALIGNED)
     if p < 1 or q < 1 or W.shape[0] != p * q or b.shape[0] not in (0, q):
         raise ValueError("W must be (p, q) and b (q,) or empty")
     if Z.shape[0] % q or A.shape[0] != Z.shape[0] // q * p:
@@ -596,8 +594,8 @@ def affine_layer(
 
 def activation(int kind, real[::1] Z, real[::1] A, Py_ssize_t q):
     """A_j = f_j(Z_j) of rows of q units.  (F2)"""
-    _check_aligned("Z", Z)
-    _check_aligned("A", A)
+    if not (aligned(Z) and aligned(A)):
+        raise ValueError(MISALIGNED)
     if Z.shape[0] != A.shape[0] or q < 1 or Z.shape[0] % q:
         raise ValueError("Z and A must have the same whole number of rows")
     if Z.shape[0] == 0:
@@ -610,9 +608,8 @@ def activation(int kind, real[::1] Z, real[::1] A, Py_ssize_t q):
 
 def derivative(int kind, const real[::1] Z, const real[::1] A, real[::1] delta):
     """delta <- delta * f'(Z).  (B2)"""
-    _check_aligned("Z", Z)
-    _check_aligned("A", A)
-    _check_aligned("delta", delta)
+    if not (aligned(Z) and aligned(A) and aligned(delta)):
+        raise ValueError(MISALIGNED)
     if Z.shape[0] != delta.shape[0] or A.shape[0] != delta.shape[0]:
         raise ValueError("Z, A and delta must have one length")
     if Z.shape[0] > 0:
@@ -623,8 +620,8 @@ def elementary(str name, const real[::1] x, real[::1] out):
     """out = exp(x), exp(x) - 1, tanh(x), log(1 + x), ... by its name."""
     cdef Py_ssize_t i, n = x.shape[0]
     cdef real e = 0
-    _check_aligned("x", x)
-    _check_aligned("out", out)
+    if not (aligned(x) and aligned(out)):
+        raise ValueError(MISALIGNED)
     if out.shape[0] != n:
         raise ValueError("x and out must have one length")
     if name == "exp":
@@ -657,9 +654,8 @@ def optimizer_step(
     real[:, ::1] memory,
 ):
     """One step of the optimiser.  (O1) to (O5)"""
-    _check_aligned("theta", theta)
-    _check_aligned("grad", grad)
-    _check_matrix_aligned("memory", memory)
+    if not (aligned(theta) and aligned(grad) and aligned_matrix(memory)):
+        raise ValueError(MISALIGNED)
     if theta.shape[0] != t.n_parameters or grad.shape[0] != t.n_parameters:
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:
