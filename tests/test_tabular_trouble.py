@@ -281,6 +281,16 @@ def test_label_smoothing_makes_less_sure():
     assert model._bag[0].loss_parameters == ()
 
 
+@pytest.mark.parametrize("scoring", ["accuracy", "loss", lambda *_: 1.0])
+@pytest.mark.parametrize("rate", [1e13, 1e15])
+def test_networks_that_predict_nan_are_never_kept(scoring, rate):
+    """Accuracy has a number for them, and a callable may have one."""
+    model = classifier(scoring=scoring, learning_rate_init=rate, batch_size=10**6)
+    with pytest.raises(ValueError, match="Training diverged before an epoch"):
+        model.fit(X, Y)
+    assert vars(model) == model.get_params()
+
+
 # Time and interrupts ---------------------------------------------------------
 
 

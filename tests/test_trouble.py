@@ -456,18 +456,25 @@ def test_a_fit_that_ends_well_predicts_numbers(n_classes, exponent, solver, dtyp
         assert np.isfinite(model.predict_log_proba(data)).all()
 
 
-@pytest.mark.parametrize("rate", [1.0, 3.0, 30.0])
-def test_what_is_kept_after_divergence_predicts_numbers(rate):
-    """It is the epoch that ended with finite outputs, not merely with finite theta."""
-    data, y = NUMBERS
-    model = slowly_diverging().set_params(
-        hidden_layer_sizes=(4,), activation="identity"
+@pytest.mark.parametrize("max_iter", [2, 5])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_last_epoch_that_predicts_numbers_is_kept(early_stopping, max_iter):
+    """The second ends with a loss and parameters that are finite, but not outputs."""
+    data, y = np.random.RandomState(0).randn(30, 3) * 1e75, np.arange(30) % 3
+    model = BackpropMLPClassifier(
+        (5,), solver="sgd", random_state=0, early_stopping=early_stopping
     )
-    model.set_params(learning_rate_init=rate, batch_size=10)
-    with pytest.raises(ValueError, match="non-finite"):
-        model.fit(data, y)
-    if hasattr(model, "coefs_"):
-        assert np.isfinite(model.predict(data)).all()
+    one = copy.deepcopy(model.set_params(max_iter=1).fit(data, y))
+    model.set_params(max_iter=max_iter)
+    if early_stopping:
+        with pytest.warns(ConvergenceWarning, match="Training diverged in epoch 2"):
+            model.fit(data, y)
+    else:
+        with pytest.raises(ValueError, match=r"^Solver produced non-finite"):
+            model.fit(data, y)
+    assert model.n_iter_ == 1 and len(model.loss_curve_) == 1
+    assert np.isfinite(model.predict_proba(data)).all()
+    assert_array_equal(model.coefs_[0], one.coefs_[0])
 
 
 def test_scorers_never_see_nan():

@@ -266,6 +266,8 @@ def l2_and_grad(
     """alpha/2 sum_j ||W_j||^2 / denominator; grad is set to its gradient.  (R1)"""
     cdef Py_ssize_t j, i, n
     cdef double value = 0, c = alpha / denominator
+    if not (aligned(theta) and aligned(grad)):
+        raise ValueError(MISALIGNED)
     if theta.shape[0] != t.n_parameters or grad.shape[0] != t.n_parameters:
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
     with nogil:
