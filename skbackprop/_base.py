@@ -8,6 +8,7 @@ problem and a state, ``_training.train`` loops over the epochs, and
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,7 @@ from ._early_stopping import Split, split_rows, validator
 from ._features import as_numpy, checked_features, scale_advice
 from ._inputs import Targets, as_column, checked_weights, table_of
 from ._layers import (
+    OUTPUT_ACTIVATIONS,
     Array,
     flatten,
     initialize,
@@ -43,6 +45,7 @@ from ._table import (
     make_few,
     predict_few,
     predict_rows,
+    scale_weights,
 )
 from ._threads import STEP_FLOP, blas_threads, threads_for
 from ._training import (
@@ -128,15 +131,11 @@ class BaseBackpropMLP(BaseEstimator):
         try:
             messages = fitted._fit(*args, **kwargs)
         except _Diverged as diverged:
-            if diverged.args[0]:
+            finite, advice = diverged.args
+            if finite:
                 become(self, fitted)
-            rate = self.learning_rate_init
-            lower = f" or lower learning_rate_init, which was {allow.shown(rate)}"
             raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may "
-                "contain large values and need to be preprocessed. Scale the features "
-                f"(for example with StandardScaler)"
-                f"{'' if self.solver == 'lbfgs' else lower}."
+                f"Solver produced non-finite parameter weights. {advice}"
             ) from None
         become(self, fitted)
         for message, category in messages:
@@ -176,14 +175,21 @@ class BaseBackpropMLP(BaseEstimator):
         y = as_column(y)
         self._learn_targets(y, first=first, incremental=incremental, classes=classes)
         targets = self._targets(y, X.dtype)
-        weights = self._weights(y, checked_weights("sample_weight", sample_weight, X))
+        saved = {} if first else getattr(self, "_training_state", {})
+        # Weights of all calls are over the same power of two, that of the heaviest.
+        continued = incremental and saved.get("weight_rows", 0.0) > 0
+        least = saved.get("weight_exponent", 0) if continued else None
+        given, exponent = checked_weights("sample_weight", sample_weight, X)
+        weights = self._weights(y, given)
+        if weights is None and least is not None and least > 0:
+            weights = np.ones(X.shape[0])
+        if weights is not None:
+            weights, exponent = scale_weights(weights, exponent, least)
         table = table_of(X, targets, weights)
         topology, names = self._plan(X.shape[1], targets)
 
-        saved: dict[str, Any] = {}
         if not first:
             self._check_same_layers(topology)
-            saved = getattr(self, "_training_state", {})
         # A copy, so that a call which fails leaves the stream where it was.
         rng = copy.deepcopy(saved.get("random_state"))
         rng = rng or check_random_state(self.random_state)
@@ -194,7 +200,7 @@ class BaseBackpropMLP(BaseEstimator):
         split = split_rows(self, table.n_rows, targets, rng, saved, validation)
         history = History() if first else self._past()
         state = self._state(theta, rng, split.train, history, saved)
-        problem = self._problem(topology, table, state, saved, incremental)
+        problem = self._problem(topology, table, exponent, state, saved, incremental)
         if self.early_stopping and self.solver != "lbfgs":
             score = validator(self, X, y, targets, split, problem)
             problem = replace(problem, validate=score)
@@ -213,7 +219,7 @@ class BaseBackpropMLP(BaseEstimator):
             history.best_validation_score
         )
         if ended == DIVERGED and not rescued:
-            raise _Diverged(finite)
+            raise _Diverged(finite, self._advice(problem))
         messages = _messages(
             ended, reason, history.n_iter, problem, incremental, unscored
         )
@@ -269,6 +275,28 @@ class BaseBackpropMLP(BaseEstimator):
             loss_parameters=self._loss_parameters(),
         )
         return topology, names
+
+    def _advice(self, problem: Problem) -> str:
+        """What to change where training diverged."""
+        rate, table = self.learning_rate_init, problem.table
+        lower = f" or lower learning_rate_init, which was {allow.shown(rate)}"
+        lower = "" if self.solver == "lbfgs" else lower
+        rows = table.n_rows if self.solver == "lbfgs" else problem.batch_size
+        total = rows * problem.mean_weight
+        if problem.alpha * rate > total:  # a step by the penalty alone overshoots
+            over = f"{rows} rows"
+            if len(table.sample_weight):
+                lower += ", or use larger sample_weight or class_weight"
+                given = np.ldexp(total, problem.weight_exponent)
+                over = f"weights that sum to {given:.3g}"
+            return (
+                f"The penalty outweighs the data: alpha={self.alpha!r} is divided by "
+                f"{over} in a batch. Lower alpha{lower}."
+            )
+        return (
+            "The input data may contain large values and need to be preprocessed. "
+            f"Scale the features (for example with StandardScaler){lower}."
+        )
 
     def _check_same_layers(self, topology: Topology) -> None:
         had = self._topology().sizes
@@ -330,6 +358,7 @@ class BaseBackpropMLP(BaseEstimator):
         self,
         topology: Topology,
         table: Table,
+        exponent: int,
         state: State,
         saved: dict[str, Any],
         incremental: bool,
@@ -346,7 +375,8 @@ class BaseBackpropMLP(BaseEstimator):
         total, count = table.weight_sum(state.order), float(n)
         if incremental:
             # A running mean over all calls, so that chunks weigh what they weigh.
-            total += saved.get("weight_sum", 0.0)
+            before = saved.get("weight_exponent", 0)
+            total += math.ldexp(saved.get("weight_sum", 0.0), before - exponent)
             count += saved.get("weight_rows", 0.0)
         if total == np.inf:
             raise ValueError(
@@ -358,6 +388,10 @@ class BaseBackpropMLP(BaseEstimator):
                 "The weights of the training rows sum to zero: sample_weight and "
                 "class_weight must leave one above zero."
             )
+        alpha = float(self.alpha)
+        if exponent:  # beside tiny weights it may be infinite: then training diverges
+            with np.errstate(over="ignore", under="ignore"):
+                alpha = float(np.ldexp(alpha, -exponent))
         scikit_learns = self.learning_rate in SCHEDULES
         schedule = Schedule(
             self.learning_rate
@@ -376,7 +410,7 @@ class BaseBackpropMLP(BaseEstimator):
         return Problem(
             topology=topology,
             table=table,
-            alpha=float(self.alpha),
+            alpha=alpha,
             mean_weight=total / count,
             weights=(total, count),
             max_iter=1 if incremental else int(self.max_iter),
@@ -389,6 +423,7 @@ class BaseBackpropMLP(BaseEstimator):
             plan=self._schedule_plan(),
             validate=None,
             keeps_state=bool(self.warm_start or incremental),
+            weight_exponent=exponent,
         )
 
     def _regimen(
@@ -446,7 +481,7 @@ class BaseBackpropMLP(BaseEstimator):
         # Long batches are computed in blocks, by a team for each.
         block = block_rows(problem.topology, state.theta.dtype, problem.table.sparse)
         shared = flop * min(1.0, block / rows)
-        n_threads = threads_for(self.n_jobs, shared, STEP_FLOP)
+        n_threads = min(rows, threads_for(self.n_jobs, shared, STEP_FLOP))
         problem = replace(problem, n_threads=n_threads)
         with blas_threads(self.n_jobs, flop):
             if self.solver == "lbfgs":
@@ -505,6 +540,7 @@ class BaseBackpropMLP(BaseEstimator):
             "order": state.order if problem.keeps_state else None,
             "weight_sum": total,
             "weight_rows": count,
+            "weight_exponent": problem.weight_exponent,
         }
 
     def _probe(self, targets: Targets, topology: Topology) -> Any:
@@ -549,7 +585,14 @@ class BaseBackpropMLP(BaseEstimator):
                 f"Got {len(coefs)}."
             )
         sizes = (len(coefs[0]), *(W.shape[1] for W in coefs))
-        return make_topology(sizes, names, self.out_activation_, self._loss_name())
+        output, allowed = self.out_activation_, [*OUTPUT_ACTIVATIONS]
+        if is_regressor(self):
+            allowed.remove("softmax")
+        if not isinstance(output, str) or output not in allowed:
+            raise ValueError(
+                f"out_activation_ must be one of {sorted(allowed)}. Got {output!r}."
+            )
+        return make_topology(sizes, names, output, self._loss_name())
 
     def _loss_name(self) -> str:
         raise NotImplementedError
@@ -638,9 +681,10 @@ class BaseBackpropMLP(BaseEstimator):
             and X.dtype == known.theta.dtype
             and X.ndim == 2
             and X.shape[1] == known.few.shape[0] == self.n_features_in_
-            and self.out_activation_ == known.output
+            and self.out_activation_ is known.output
             and len(X) > 0
-            and X.flags.c_contiguous
+            and (flags := X.flags).c_contiguous
+            and flags.aligned
             and "feature_names_in_" not in self.__dict__
         )
 

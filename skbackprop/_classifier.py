@@ -104,10 +104,10 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
         Type of parameters and arithmetic. None follows X.
     n_jobs : int or None, default=None
         Threads that share a training step, or the rows of a prediction that need no
-        cast; -1 is one for every CPU. None takes as many as the work of a step pays
-        for, and one inside a worker of joblib, another process or another thread. The
-        number of threads does not change a result, except where
-        ``SKBACKPROP_SIMD=portable`` leaves them to BLAS.
+        cast; -1 is one for every CPU of the process, and there are never more. None
+        takes as many as the work of a step pays for, and one inside a worker of joblib,
+        another process or another thread. The number of threads does not change a
+        result, except where ``SKBACKPROP_SIMD=portable`` leaves them to BLAS.
     label_smoothing : float, default=0.0
         Share of a label that training gives to all classes alike, in [0, 1) (L9). The
         ``loss_`` of an epoch is that of the smoothed labels; validation, with

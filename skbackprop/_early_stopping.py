@@ -14,9 +14,9 @@ from sklearn.base import is_regressor
 from sklearn.utils import check_X_y
 
 from ._features import as_numpy, checked_features
-from ._inputs import Targets, as_column, checked_weights, table_of
+from ._inputs import Targets, as_column, as_given, checked_weights, table_of
 from ._layers import Array, without_smoothing
-from ._table import predict, value_and_gradient
+from ._table import predict, scale_weights, value_and_gradient
 from ._training import Problem
 
 
@@ -132,11 +132,15 @@ def validator(
     """The function from parameters to the validation score."""
     # Smoothed labels are for training; what validates is what was observed.
     topology = without_smoothing(problem.topology)
-    table, rows = problem.table, split.held_out
+    table, rows, exponent = problem.table, split.held_out, problem.weight_exponent
     if rows is None:
-        X_val, y_val, weights = _checked_validation(estimator, split.given, X.dtype)
+        X_val, y_val, (weights, exponent) = _checked_validation(
+            estimator, split.given, X.dtype
+        )
         targets = estimator._targets(y_val, X.dtype)
         weights = estimator._weights(y_val, weights)
+        if weights is not None:
+            weights, exponent = scale_weights(weights, exponent)
         table = table_of(X_val, targets, weights)
         rows = np.arange(table.n_rows, dtype=np.intp)
     else:
@@ -168,9 +172,9 @@ def validator(
         from sklearn.metrics import check_scoring  # long to load
 
         scorer = check_scoring(estimator, scoring=estimator.scoring)
-        kwargs = {"sample_weight": weights}
-        if weights is None or not takes_weights(scorer):
-            kwargs = {}
+        kwargs = {}
+        if weights is not None and takes_weights(scorer):
+            kwargs = {"sample_weight": as_given(weights, exponent)}
         probe = estimator._probe(targets, topology)
 
         def score(theta: Array) -> float:
@@ -192,7 +196,7 @@ def takes_weights(scorer: Callable[..., Any]) -> bool:
 
 def _checked_validation(
     estimator: Any, given: tuple[Any, Any, Any], dtype: Any
-) -> tuple[Any, Any, Array | None]:
+) -> tuple[Any, Any, tuple[Array | None, int]]:
     """X_val, y_val and sample_weight_val, checked like the training data."""
     X_val, y_val, weight_val = map(
         as_numpy, given, ("X_val", "y_val", "sample_weight_val")

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
 from ._layers import Array
-from ._table import Table, make_table
+from ._table import Table, make_table, scale_weights
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,19 @@ def table_of(X: Any, targets: Targets, weights: Array | None) -> Table:
     )
 
 
-def checked_weights(name: str, weights: Any, X: Any) -> Array | None:
-    """Weights of the rows of X: finite, not negative, not all zero."""
+def checked_weights(name: str, weights: Any, X: Any) -> tuple[Array | None, int]:
+    """Weights of the rows of X: finite, not negative, not all zero; scaled.
+
+    They come over a power of two, and its exponent with them.
+    """
     if weights is None:
-        return None
+        return None, 0
     n = X.shape[0]
     if np.isscalar(weights):
         weights = np.full(n, weights)
     with np.errstate(over="ignore"):
         weights = check_array(
-            weights, ensure_2d=False, dtype=X.dtype, order="C", input_name=name
+            weights, ensure_2d=False, dtype=np.float64, order="C", input_name=name
         )
     if weights.ndim != 1:
         raise ValueError(
@@ -64,4 +67,14 @@ def checked_weights(name: str, weights: Any, X: Any) -> Array | None:
         raise ValueError(f"Negative values in data passed to `{name}`.")
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights
+    weights, exponent = scale_weights(weights)
+    with np.errstate(under="ignore"):
+        return weights.astype(X.dtype, copy=False), exponent
+
+
+def as_given(weights: Array, exponent: int) -> Array:
+    """Scaled weights as a scorer of the user's expects them.
+
+    Of sizes that its sums might not bear it gets the scaled ones.
+    """
+    return np.ldexp(weights, exponent) if abs(exponent) <= 60 else weights

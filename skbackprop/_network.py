@@ -20,7 +20,14 @@ from ._layers import (
     make_topology,
     parameter_views,
 )
-from ._table import Table, make_table, predict, value_and_gradient
+from ._table import (
+    Table,
+    make_table,
+    predict,
+    readable,
+    scale_weights,
+    value_and_gradient,
+)
 from .core import engine
 from .core.activations import Activation
 from .core.losses import canonical
@@ -310,17 +317,21 @@ class Network:
             _check_range(self.loss_name, Y)
         denominator = float(n)
         if sample_weight is not None:
-            sample_weight = _numeric("sample_weight", sample_weight, self.dtype)
+            sample_weight = _numeric("sample_weight", sample_weight, np.float64)
             if sample_weight.shape != (n,):
                 raise ValueError(
                     f"sample_weight must have shape {(n,)}. Got {sample_weight.shape}."
                 )
-            denominator = float(sample_weight.sum(dtype=np.float64))
-            if np.any(sample_weight < 0) or not 0 < denominator < np.inf:
+            if not np.all(np.isfinite(sample_weight) & (sample_weight >= 0)) or not (
+                np.any(sample_weight)
+            ):
                 raise ValueError(
                     "sample_weight must hold finite numbers, none negative and one "
                     "above zero."
                 )
+            sample_weight, _ = scale_weights(sample_weight)
+            sample_weight = readable("sample_weight", sample_weight, self.dtype)
+            denominator = float(sample_weight.sum(dtype=np.float64))
         table = make_table(
             X, Y=Y, labels=labels, sample_weight=sample_weight, dtype=self.dtype
         )
@@ -336,14 +347,7 @@ def _numeric(name: str, value: Any, dtype: npt.DTypeLike) -> Array:
         raise ValueError(f"{name} must be numeric. Got dtype {array.dtype}.")
     if array.ndim == 0:
         raise ValueError(f"{name} must be an array. Got the number {value!r}.")
-    # An overflow in the cast would turn finite input into wrong output.
-    with np.errstate(over="raise"):
-        try:
-            return np.ascontiguousarray(array, dtype=dtype)
-        except FloatingPointError:
-            raise ValueError(
-                f"{name} has a number that is too large for {np.dtype(dtype)}."
-            ) from None
+    return readable(name, array, dtype)
 
 
 def _labels(Y: Any, n: int, q: int) -> Array:
@@ -363,7 +367,8 @@ def _labels(Y: Any, n: int, q: int) -> Array:
             f"Y must hold labels from 0 to {q - 1}. "
             f"Got labels from {array.min()} to {array.max()}."
         )
-    return array
+    # A copy: the engine takes labels for places, and the user may write to his.
+    return array.astype(np.intc)
 
 
 def _check_range(loss: str, Y: Array) -> None:

@@ -5,6 +5,7 @@ In blocks, memory stays constant and Ctrl-C is answered between two of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -53,6 +54,41 @@ class Table(NamedTuple):
         return self[:4]
 
 
+def readable(name: str, array: Array, dtype: npt.DTypeLike) -> Array:
+    """An array as the engine reads it: of its type, contiguous and aligned."""
+    if array.dtype != dtype:
+        # An overflow in the cast would turn finite input into wrong output.
+        with np.errstate(over="raise", under="ignore"):
+            try:
+                array = array.astype(dtype, order="C")
+            except FloatingPointError:
+                raise ValueError(
+                    f"{name} has a number that is too large for {np.dtype(dtype)}, in "
+                    "which the network computes."
+                ) from None
+    array = np.ascontiguousarray(array)
+    return array if array.flags.aligned else array.copy()
+
+
+def scale_weights(
+    weights: Array, exponent: int = 0, least: int | None = None
+) -> tuple[Array, int]:
+    """Weights over the power of two that brings the heaviest into [1, 2); its exponent.
+
+    Nothing is rounded by that, and afterwards no sum overflows, and no type is too
+    narrow for what weighs anything beside the heaviest. The weights given are over
+    ``2**exponent`` already, and come back over ``2**least`` at least.
+    """
+    heaviest = float(weights.max(initial=0.0))
+    wanted = exponent + math.frexp(heaviest)[1] - 1 if heaviest > 0 else exponent
+    if least is not None:
+        wanted = max(wanted, least)
+    if wanted != exponent:
+        with np.errstate(under="ignore"):
+            weights = np.ldexp(weights, exponent - wanted)
+    return weights, wanted
+
+
 def make_table(
     X: Any,
     *,
@@ -62,33 +98,34 @@ def make_table(
     dtype: npt.DTypeLike,
 ) -> Table:
     """Arrange checked arrays for the engine; nothing is copied that fits already."""
-    none = np.empty(0, dtype=dtype)
+    none, unused = np.empty(0, dtype=dtype), np.empty(0, dtype=np.intc)
     if sp.issparse(X):
         X = X.tocsr()
         if X.shape[1] > _INT_MAX:
             raise ValueError(f"X has {X.shape[1]} columns, over the limit {_INT_MAX}")
-        # The engine trusts the indices: one out of range would read foreign memory.
+        # The engine trusts indptr, so that it gets a copy to which nobody else writes.
+        # It looks at every index again when it reads it: they are too many to copy.
         # The check may trim the arrays, so that it is made on a matrix of our own.
-        X = type(X)((X.data, X.indices, X.indptr), shape=X.shape, copy=False)
+        X = type(X)((X.data, X.indices, X.indptr.copy()), shape=X.shape, copy=False)
         X.check_format(full_check=True)
         inputs = (
             np.empty((0, X.shape[1]), dtype=dtype),
-            np.ascontiguousarray(X.data, dtype=dtype),
-            np.ascontiguousarray(X.indices, dtype=np.intc),
-            np.ascontiguousarray(X.indptr, dtype=np.longlong),
+            readable("X", X.data, dtype),
+            readable("X.indices", X.indices, np.intc),
+            readable("X.indptr", X.indptr, np.longlong),
         )
     else:
         inputs = (
-            np.ascontiguousarray(X, dtype=dtype),
+            readable("X", X, dtype),
             none,
-            np.empty(0, dtype=np.intc),
+            unused,
             np.empty(0, dtype=np.longlong),
         )
     return Table(
         *inputs,
-        np.ascontiguousarray(np.empty((0, 1)) if Y is None else Y, dtype),
-        np.ascontiguousarray([] if labels is None else labels, np.intc),
-        np.ascontiguousarray([] if sample_weight is None else sample_weight, dtype),
+        none.reshape(0, 1) if Y is None else readable("Y", Y, dtype),
+        unused if labels is None else readable("labels", labels, np.intc),
+        none if sample_weight is None else readable("weights", sample_weight, dtype),
     )
 
 
@@ -175,6 +212,7 @@ def predict(
     """
     n = len(rows) if len(rows) else table.n_rows
     q = topology.sizes[-1]
+    theta = readable("theta", theta, theta.dtype)  # it may be mapped from a file
     size = min(n, block_rows(topology, theta.dtype, table.sparse))
     flop = 2.0 * n * len(theta)
     n_threads = threads_for(n_jobs, flop, PREDICTION_FLOP) if size < n else 1
@@ -283,7 +321,9 @@ def predict_rows(
     check: bool = False,
 ) -> Array:
     """``predict`` of X as the user gave it; a block at a time where it must be cast."""
-    if X.dtype == theta.dtype and (sp.issparse(X) or X.flags.c_contiguous):
+    if X.dtype == theta.dtype and (
+        sp.issparse(X) or (X.flags.c_contiguous and X.flags.aligned)
+    ):
         table = make_table(X, dtype=theta.dtype)
         return predict(
             topology,
@@ -297,14 +337,7 @@ def predict_rows(
     out, n = None, X.shape[0]
     size = block_rows(topology, theta.dtype, sp.issparse(X))
     for start, stop in _pieces(n, size):
-        # An overflow in the cast would turn finite input into wrong output.
-        with np.errstate(over="raise"):
-            try:
-                table = make_table(X[start:stop], dtype=theta.dtype)
-            except FloatingPointError:
-                raise ValueError(
-                    f"X has a number that is too large for the model's {theta.dtype}."
-                ) from None
+        table = make_table(X[start:stop], dtype=theta.dtype)
         piece = predict(topology, theta, table, link=link, finish=finish)
         out = _put(out, piece, start, n)
     return out

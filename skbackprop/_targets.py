@@ -72,7 +72,10 @@ class ClassTargets:
             raise ValueError(
                 f"class_weight must hold no negative number. Got {self.class_weight!r}."
             )
-        return weights if sample_weight is None else sample_weight * weights
+        if sample_weight is None:
+            return weights
+        with np.errstate(over="ignore", under="ignore"):  # an infinity is refused
+            return sample_weight * weights
 
     def _codes(self, y: Any) -> Array:
         """Places in classes_, of labels that are known to be there."""
@@ -118,7 +121,10 @@ class NumberTargets:
         with np.errstate(over="ignore"):
             Y = np.ascontiguousarray(Y, dtype=dtype)
         if not np.isfinite(Y).all():
-            raise ValueError(f"y has a number that is too large for {dtype}.")
+            raise ValueError(
+                f"y has a number that is too large for {dtype}, in which the network "
+                "computes."
+            )
         output = "exp" if self.loss == "poisson" else "identity"
         if self.loss == "quantile":  # a column for each level of each target
             Y = np.repeat(Y, len(self._levels()), axis=1)

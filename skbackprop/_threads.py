@@ -28,13 +28,17 @@ PREDICTION_FLOP = 4e8
 BLAS_STEP_FLOP = 2e8
 
 
-def available() -> int:
-    """CPUs that this process may use: affinity, cgroup and OMP_NUM_THREADS."""
+def cpus() -> int:
+    """CPUs of this process: affinity and cgroup."""
     from joblib import cpu_count
 
+    return _cpu_count(cpu_count, os.environ.get("LOKY_MAX_CPU_COUNT"))
+
+
+def available() -> int:
+    """CPUs that this process may use unless it is told: OMP_NUM_THREADS at most."""
     limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    cpus = _cpu_count(cpu_count, os.environ.get("LOKY_MAX_CPU_COUNT"))
-    return min(cpus, int(limit)) if limit.isdigit() and int(limit) > 0 else cpus
+    return min(cpus(), int(limit)) if limit.isdigit() and int(limit) > 0 else cpus()
 
 
 @cache
@@ -56,7 +60,8 @@ def is_worker() -> bool:
 def threads_for(n_jobs: int | None, flop: float, enough: float) -> int:
     """How many threads a call of so much work takes; None decides by the work.
 
-    A number is taken as it is, and a negative one counts from the CPUs, as joblib's.
+    A number is taken as it is, up to the CPUs of the process, and a negative one counts
+    from those, as joblib's.
     """
     if not engine.threads_of_its_own():
         return 1
@@ -71,7 +76,8 @@ def workers_for(n_jobs: int | None) -> int:
     """Threads for work of which each has its own; None takes all there are."""
     if n_jobs is None:
         return 1 if is_worker() else available()
-    return n_jobs if n_jobs > 0 else max(1, available() + 1 + n_jobs)
+    n_jobs = int(n_jobs)  # NumPy's integers may wrap
+    return min(n_jobs, cpus()) if n_jobs > 0 else max(1, available() + 1 + n_jobs)
 
 
 class Crew:

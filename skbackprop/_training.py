@@ -18,7 +18,14 @@ import scipy.optimize
 
 from ._layers import Array
 from ._schedules import Plan, Schedule
-from ._table import Table, block_rows, kind_of, make_scratch, value_and_gradient
+from ._table import (
+    Table,
+    block_rows,
+    kind_of,
+    make_scratch,
+    predict,
+    value_and_gradient,
+)
 from ._threads import Crew, share
 from .core import engine
 from .core.optimizers import Optimizer
@@ -54,6 +61,8 @@ class Problem:
     keeps_state: bool
     #: Threads that share a step.
     n_threads: int = 1
+    #: Weights, and alpha with them, are over two to this power.
+    weight_exponent: int = 0
 
     @property
     def is_plain(self) -> bool:
@@ -224,6 +233,8 @@ class _Steps:
         name = kind_of(dtype)
         self.train_run = engine.train_run[name]
         self._is_finite = engine.is_finite[name]
+        self._square_sum = engine.square_sum[name]
+        self.harmless = harmless_square(problem, name)
 
     def prepare(self, epoch: int) -> None:
         """Plan the steps of the epoch, counted from 0."""
@@ -233,9 +244,13 @@ class _Steps:
         self.problem.regimen.plan = self.problem.plan.of_epoch(epoch, n_steps)
 
     def is_finite(self) -> bool:
-        """Whether parameters and moments are numbers."""
+        """Whether parameters, moments and what they say of the rows are numbers."""
         theta, memory = self.state.theta, self.state.memory
-        return self._is_finite(theta[None]) and self._is_finite(memory)
+        if not self._is_finite(memory):
+            return False
+        return self._square_sum(theta[None]) <= self.harmless or (
+            self._is_finite(theta[None]) and outputs_are_finite(self.problem, theta)
+        )
 
     def epoch(self) -> float:
         """One pass over the rows; the mean of the batches' objectives."""
@@ -308,6 +323,46 @@ class _Steps:
                 topology, state.optimizer, state.theta, self.grad, state.memory
             )
         return total / n
+
+
+def harmless_square(problem: Problem, kind: str) -> float:
+    """A sum of the squares of theta with which no Z_j of the table can overflow.
+
+    For a row let u_j^2 = 1 + ||A_j||^2, and let t_j^2 = ||W_j||^2 + ||b_j||^2. Then
+    ||Z_j|| <= t_j u_{j-1} (Cauchy and Schwarz), and what a hidden unit makes of z is at
+    most 1 or at most 1.76 |z|. So u_j^2 <= (1 + 3.1 t_j^2) u_{j-1}^2, if u_0^2 is not
+    below 1 + the widest layer. For one sum of all t_j^2 the product over the layers is
+    largest where they are alike.
+    """
+    topology, table = problem.topology, problem.table
+    J, square = topology.n_layers, 1.0 + topology.widest
+    embeddings = topology.embeddings
+    if embeddings is not None:  # a layer more: sums of parameters, one times an edge
+        J, n = J + 1, embeddings.n_numbers
+        plain = table.X[:, n : n + embeddings.n_plain]
+        largest = max(plain.max(initial=0.0), -plain.min(initial=0.0))
+        square += embeddings.n_plain * float(largest) ** 2
+        for edges in embeddings.edges:
+            square += len(edges) + float(np.square(edges).max())
+    else:
+        X = table.data[None] if table.sparse else table.X
+        square += engine.square_sum[kind](X)
+    if not square < np.inf:
+        return -1.0
+    bits = 2.0 * (120 if kind == "float" else 1016) - math.log2(square)
+    return J / 3.1 * (2.0 ** min(bits / J, 1000.0) - 1)
+
+
+def outputs_are_finite(problem: Problem, theta: Array) -> bool:
+    """Whether Z_J of every row of the table is a number."""
+    finite = predict(
+        problem.topology,
+        theta,
+        problem.table,
+        link=False,
+        finish=lambda Z: np.isfinite(Z).all(axis=1),
+    )
+    return bool(finite.all())
 
 
 def _plateau(problem: Problem, history: History) -> tuple[str | None, bool]:
@@ -442,7 +497,11 @@ def train_lbfgs(
     history.n_iter = min(result.nit, problem.max_iter)
     history.loss = float(result.fun)
     theta[:] = result.x
-    if not (np.isfinite(history.loss) and _is_finite(theta)):
+    if not (
+        np.isfinite(history.loss)
+        and _is_finite(theta)
+        and outputs_are_finite(problem, theta)
+    ):
         # The line search left the finite numbers; the last iterate had not.
         theta[:], history.loss = iterate, loss
         return DIVERGED, ""

@@ -1,6 +1,7 @@
 """Arrays of every layout, type and size: right answers, or a clear error."""
 
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification
 from sklearn.preprocessing import StandardScaler
 
-from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor
+from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, Network
 from skbackprop._layers import make_topology
 from skbackprop._table import make_table, value_and_gradient
+from skbackprop.core import engine
+from skbackprop.core.embeddings import Embeddings
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -145,8 +148,10 @@ def test_float32_is_close_to_float64():
 
 def test_numbers_too_large_for_the_model_are_refused():
     model = fitted(X.astype(np.float32))
-    with pytest.raises(ValueError, match="too large for the model's float32"):
-        model.predict(np.full((1, 6), 1e300))
+    large = np.full((1, 6), 1e300)
+    for data in large, np.tile(large, (20, 1)), sp.csr_array(large), large * 1e7:
+        with pytest.raises(ValueError, match="too large for float32"):
+            model.predict(data)
     with pytest.raises(ValueError, match="too large for dtype"):
         fitted(np.full((3, 1), 1e300), [0, 1, 0], dtype="float32")
     with pytest.raises(ValueError, match="y has a number that is too large"):
@@ -388,3 +393,170 @@ def test_memory_of_prediction_is_the_output_and_a_constant():
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 600_000 * per_row + 1e7, method
+
+
+def shifted(array):
+    """The same numbers at an odd address."""
+    room = np.empty(array.nbytes + 1, dtype=np.uint8)
+    view = room[1:].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    assert not view.flags.aligned and view.flags.c_contiguous
+    return view
+
+
+def of_a_record(array):
+    """A field behind a single byte, as files have it."""
+    rows = np.zeros(
+        len(array), dtype=[("flag", "i1"), ("x", array.dtype, array.shape[1:])]
+    )
+    rows["x"] = array
+    return rows["x"]
+
+
+def swapped(array):
+    return array.astype(array.dtype.newbyteorder())
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    files = []
+
+    def of_a_file(array):
+        files.append(tmp_path / f"{len(files)}")
+        files[-1].write_bytes(b"x" + array.tobytes())
+        return np.memmap(files[-1], array.dtype, mode="r", offset=1, shape=array.shape)
+
+    return of_a_file
+
+
+@pytest.mark.parametrize("how", ["shifted", "record", "swapped", "mapped"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arrays_at_odd_addresses(how, dtype, mapped):
+    """The engine refuses them; everything else hands it a copy."""
+    odd = {"record": of_a_record, "shifted": shifted, "swapped": swapped}.get(
+        how, mapped
+    )
+    data, numbers = X.astype(dtype), X[:, :1].astype(dtype)[:, 0].copy()
+    w = np.linspace(0.5, 1.5, 120).astype(dtype)
+    # Swapped bytes are no float32 to validation, and so are trained in float64.
+    plain = data.astype(np.float64) if how == "swapped" else data
+    for cls, y in (BackpropMLPClassifier, Y), (BackpropMLPRegressor, numbers):
+        right = cls((5,), **SETTINGS).fit(plain, y, sample_weight=w)
+        model = cls((5,), **SETTINGS).fit(odd(data), odd(y), sample_weight=odd(w))
+        assert_array_equal(model.coefs_[0], right.coefs_[0])
+        for rows in data, data[:1], data[:9]:
+            expected = right.predict(rows.astype(plain.dtype))
+            assert_array_equal(model.predict(odd(rows)), expected)
+        expected = right.partial_fit(plain, y).coefs_[0]
+        assert_array_equal(model.partial_fit(odd(data), odd(y)).coefs_[0], expected)
+    net = Network(
+        [6, 4, 1], "tanh", loss="squared_error", output_activation="identity",
+        dtype=dtype, random_state=0,
+    )  # fmt: skip
+    assert_array_equal(net.forward(odd(data)), net.forward(data))
+    layers = net.forward(odd(data), return_layers=True)
+    assert_array_equal(layers.A[-1], net.forward(data, return_layers=True).A[-1])
+    value, gradient = net.loss_and_gradient(odd(data), odd(numbers), odd(w))
+    expected, wanted = net.loss_and_gradient(data, numbers, w)
+    assert value == expected
+    assert_array_equal(gradient.coefs[0], wanted.coefs[0])
+    outputs = net.forward(data)
+    net.coefs_ = [odd(W) for W in net.coefs_]
+    assert_array_equal(net.forward(data), outputs)
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_sparse_arrays_at_odd_addresses(index):
+    data = sp.csr_array(X * (X > 0))
+    odd = data.copy()
+    odd.data, odd.indices = shifted(data.data), shifted(data.indices.astype(index))
+    odd.indptr = shifted(data.indptr.astype(index))
+    model, right = fitted(odd), fitted(data)
+    assert_array_equal(model.coefs_[0], right.coefs_[0])
+    assert_array_equal(model.predict_proba(odd), right.predict_proba(data))
+
+
+@pytest.mark.parametrize("name", ["X", "data", "indices", "indptr", "theta", "labels"])
+def test_the_engine_refuses_odd_addresses(name):
+    topology = make_topology([6, 3], [], "softmax", "categorical_cross_entropy")
+    given = X if name == "X" else sp.csr_array(X)
+    table, theta = make_table(given, labels=Y, dtype=float), np.zeros(21)
+    if name == "theta":
+        theta = shifted(theta)
+    else:
+        table = table._replace(**{name: shifted(getattr(table, name))})
+    with pytest.raises(ValueError, match="aligned"):
+        value_and_gradient(topology, theta, table, denominator=1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_small_doors_refuse_odd_addresses(dtype):
+    x, out = np.ones(4, dtype), np.ones(4, dtype)
+    for call in (
+        lambda a: engine.is_finite(a[None]),
+        lambda a: engine.square_sum(a[None]),
+        lambda a: engine.elementary("exp", a, out),
+        lambda a: engine.activation(1, a, out, 2),
+        lambda a: engine.derivative(1, a, x, out),
+        lambda a: engine.affine_layer(a, x, out[:0], 2, 2, out),
+    ):
+        call(x)
+        with pytest.raises(ValueError, match="aligned"):
+            call(shifted(x))
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "softmaxx", "", 3, None, ["relu"], X[:2]])
+@pytest.mark.parametrize("cls", [BackpropMLPClassifier, BackpropMLPRegressor])
+def test_an_output_activation_that_is_none(cls, bad):
+    model = cls((4,), **SETTINGS).fit(X, Y)
+    model.out_activation_ = bad
+    for call in (
+        lambda: model.predict(X),
+        lambda: model.predict(X[:1]),
+        lambda: model.partial_fit(X, Y),
+        lambda: model.score(X, Y),
+    ):
+        with pytest.raises(ValueError, match=r"out_activation_ must be one of \['exp'"):
+            call()
+
+
+def test_output_activations_may_be_assigned():
+    model = BackpropMLPRegressor((4,), **SETTINGS).fit(X, X[:, 0])
+    plain = model.predict(X)
+    for name, function in ("relu", lambda z: np.maximum(z, 0)), ("tanh", np.tanh):
+        model.out_activation_ = "".join(name)
+        assert_allclose(model.predict(X), function(plain), rtol=1e-12)
+        assert_allclose(model.predict(X[:1]), function(plain[:1]), rtol=1e-12)
+    model.out_activation_ = "softmax"
+    with pytest.raises(ValueError, match=r"out_activation_ must be .* Got 'softmax'"):
+        model.predict(X)
+
+
+@pytest.mark.parametrize("last", [(), (3,)])
+def test_layers_whose_parameters_cannot_be_counted(last):
+    """The number is right, and nothing is allocated for it."""
+    size = 2**31 - 1
+    hidden = (size, size, *last)
+    sizes = [6, *hidden, 1]
+    total = sum((p + 1) * q for p, q in pairwise(sizes))
+    message = rf"sizes \[6, 2147483647, .*\] have {total} parameters, more than"
+    assert total > 2**62
+    model = BackpropMLPRegressor(hidden, **SETTINGS)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, X[:, 0])
+    assert not hasattr(model, "n_features_in_")
+    with pytest.raises(ValueError, match=message):
+        Network(sizes, "relu", loss="squared_error", output_activation="identity")
+    for sizes in ([2**70, 1], [2**32, 2**32], [1, 2**62, 2, 2**62]):
+        with pytest.raises(ValueError, match="more than an array can hold"):
+            make_topology(
+                sizes, ["relu"] * (len(sizes) - 2), "identity", "squared_error"
+            )
+
+
+@pytest.mark.parametrize("dimension", [2**61, 2**80])
+def test_embeddings_whose_parameters_cannot_be_counted(dimension):
+    for embedding in (lambda: Embeddings([[0, 1, 2]], 0, [], dimension, 1),
+                      lambda: Embeddings([], 0, [9], 1, dimension)):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{dimension}.* more than an array"):
+            embedding()

@@ -539,6 +539,35 @@ def test_one_column_of_targets_may_be_flat(X: Array, Y: Array) -> None:
     assert_same_gradients(gradient, again[1])
 
 
+def test_sparse_numbers_that_float32_has_not_are_refused() -> None:
+    net = Network(
+        [2, 1], (), loss="squared_error", output_activation="identity", dtype=np.float32
+    )
+    X = np.array([[1e300, 1.0]])
+    for data in X, sp.csr_array(X), sp.csc_array(X), sp.coo_matrix(X):
+        for call in (net.forward, lambda data: net.loss(data, [1.0])):
+            with pytest.raises(ValueError, match="too large for float32"):
+                call(data)
+        with pytest.raises(ValueError, match="too large for float32"):
+            net.forward(data, return_layers=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [2.0**-1000, 2.0**-140, 2.0**140, 2.0**1000])
+def test_the_scale_of_weights_changes_no_bit(dtype: type, scale: float) -> None:
+    rng = np.random.default_rng(0)
+    X, Y, w = rng.normal(size=(6, 2)), rng.normal(size=(6, 1)), rng.uniform(1, 9, 6)
+    net = Network(
+        [2, 3, 1], "tanh", loss="squared_error", output_activation="identity",
+        dtype=dtype, random_state=0,
+    )  # fmt: skip
+    value, gradient = net.loss_and_gradient(X, Y, w)
+    same, again = net.loss_and_gradient(X, Y, w * scale)
+    assert value == same
+    for a, b in zip(gradient.coefs, again.coefs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("arguments", [SQUARED, BINARY, CLASSES])
 def test_weights_repeat_rows(arguments: dict[str, str], X: Array) -> None:
     net = Network([3, 4, 2], "relu", **arguments, random_state=0)

@@ -11,6 +11,7 @@ from skbackprop import (
     Network,
     _base,
     _table,
+    _threads,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -140,6 +141,7 @@ def test_not_fitted():
 def test_threads_share_the_rows(monkeypatch):
     """Blocks go to the threads in turn; each row comes back in its place."""
     monkeypatch.setattr(_table, "PREDICTION_FLOP", 1.0)
+    monkeypatch.setattr(_threads, "cpus", lambda: 3)
     model = BackpropMLPRegressor((30,), max_iter=2, random_state=0).fit(
         X[:300], Y[:300]
     )

@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skbackprop import TabularMLPClassifier, TabularMLPRegressor
+from skbackprop import TabularMLPClassifier, TabularMLPRegressor, _threads
 from skbackprop.tabular import _base
 
 FAST = {
@@ -70,8 +70,9 @@ def assert_unchanged(model, before):
 
 
 @pytest.mark.parametrize("scoring", ["loss", "neg_log_loss"])
-def test_same_bits_for_any_number_of_threads(scoring):
+def test_same_bits_for_any_number_of_threads(scoring, monkeypatch):
     one = classifier(scoring=scoring, dropout=0.3).fit(X, Y)
+    monkeypatch.setattr(_threads, "cpus", lambda: 3)
     for n_jobs in 2, 3, None, -1:
         model = clone(one).set_params(n_jobs=n_jobs).fit(X, Y)
         assert_array_equal(thetas(model), thetas(one))
@@ -197,11 +198,70 @@ def test_weights_of_one_change_nothing():
         assert_array_equal(thetas(classifier().fit(X, Y, w)), thetas(one))
 
 
-def test_the_scale_of_weights_does_not_matter():
-    w = RNG.uniform(0.5, 2, N).astype(np.float32)
-    one = classifier().fit(X, Y, w)
-    for scale in 2.0**-30, 2.0**30:
-        assert_array_equal(thetas(classifier().fit(X, Y, scale * w)), thetas(one))
+@pytest.mark.parametrize("estimator", [classifier(), regressor()])
+@pytest.mark.parametrize("settings", [{}, {"scoring": "loss"}, {"preset": "balanced"}])
+def test_the_scale_of_weights_does_not_matter(estimator, settings):
+    """float32 has no number for most of these."""
+    w = RNG.uniform(0.5, 2, N).astype(np.float32).astype(np.float64)
+    y = Y if isinstance(estimator, TabularMLPClassifier) else NUMBER
+    one = clone(estimator).set_params(**settings).fit(X, y, w)
+    for scale in (2.0**k for k in (-1020, -140, -30, 30, 140, 1020)):
+        same = clone(one).fit(X, y, scale * w)
+        assert_array_equal(thetas(same), thetas(one))
+        assert same.validation_scores_ == one.validation_scores_
+        assert_array_equal(same.predict(X), one.predict(X))
+    for scale in 1e-300, 1e-38, 1e38, 1e300:
+        found = clone(one).fit(X, y, scale * w).predict(X)
+        assert_allclose(found, one.predict(X), rtol=1e-4, atol=1e-5)
+
+
+def test_the_scale_of_weights_of_classes_does_not_matter():
+    w = RNG.uniform(0.5, 2, N)
+    for k in -140, 140, 500:
+        by_class = {
+            label: weight * 2.0**k for label, weight in {0: 3.0, 1: 0.5}.items()
+        }
+        one = classifier(class_weight={0: 3.0, 1: 0.5}).fit(X, Y, w)
+        other = classifier(class_weight=by_class).fit(X, Y, w * 2.0**k)
+        assert_array_equal(thetas(one), thetas(other))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 2.0**-140, 2.0**140, 1e300])
+def test_the_scale_of_validation_weights_does_not_matter(scale):
+    w = RNG.uniform(0.5, 2, N)
+    rows = {"X_val": X, "y_val": Y}
+    one = classifier().fit(X, Y, **rows, sample_weight_val=w)
+    other = classifier().fit(X, Y, **rows, sample_weight_val=w * scale)
+    assert_array_equal(thetas(one), thetas(other))
+    assert_allclose(other.validation_score_, one.validation_score_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.where(Y, 1.5e308, 1.4e308),
+        np.r_[1.7e308, -1.7e308, NUMBER[2:] * 1e306],
+        NUMBER * 1e307,
+        NUMBER * 1e-300,
+        np.full(N, 1e308),
+    ],
+    ids=["large", "far apart", "1e307", "1e-300", "constant"],
+)
+def test_targets_of_any_size(y):
+    """A power of two of NUMBER, or of what is as far apart, is the same problem."""
+    size = np.abs(y).max()
+    unit = 2.0 ** -np.frexp(size)[1]
+    model, one = regressor().fit(X, y), regressor().fit(X, y * unit)
+    assert_array_equal(thetas(model), thetas(one))
+    found = model.predict(X)
+    assert np.isfinite(found).all()
+    assert_allclose(found * unit, one.predict(X), rtol=1e-12)
+    assert y.min() <= found.min() and found.max() <= y.max()
+
+
+def test_a_validation_target_that_is_too_far_away():
+    with pytest.raises(ValueError, match=r"In y_val, as in y: y has .* too far from"):
+        regressor().fit(X, NUMBER, X_val=X, y_val=NUMBER * 1e200)
 
 
 @pytest.mark.parametrize("estimator", [classifier(), regressor()])
@@ -214,7 +274,6 @@ def test_the_scale_of_weights_does_not_matter():
         (np.ones((N, 2)), "1D array or scalar"),
         (np.full(N, np.nan), "Input sample_weight contains NaN"),
         (np.full(N, np.inf), "Input sample_weight contains infinity"),
-        (np.full(N, 1e39), "Input sample_weight contains infinity"),
     ],
 )
 def test_sample_weights_that_are_refused(estimator, weight, words):
@@ -267,9 +326,7 @@ def test_class_weights_of_labels():
         ({0: -1.0, 1: 1.0}, "class_weight must hold no negative"),
         ({0: np.nan, 1: 1.0}, "class_weight must hold no negative"),
         ({0: np.inf, 1: 1.0}, "must be finite"),
-        ({0: 1e39, 1: 1.0}, "must be finite"),
         ({0: 0.0, 1: 0.0}, "class_weight must leave one above zero"),
-        ({0: 1e-60, 1: 1e-60}, "class_weight must leave one above zero"),
         ({"yes": 2.0}, r"names classes that y has not: \['yes'\]"),
         ([{0: 1.0}], "a list is for several labels"),
     ],
@@ -406,7 +463,6 @@ def test_validation_data_of_other_kinds_of_y():
         (np.array([1.0] * (N - 1) + [None], dtype=object), "Input y contains None"),
         (["a"] * N, "y must be a dense array of numbers"),
         (np.array([*["a"] * (N - 1), 3], dtype=object), "y must hold numbers"),
-        (np.where(Y, 1.5e308, 1.4e308), "y has a number that is too large"),
     ],
 )
 def test_numbers_that_are_refused(y, words):

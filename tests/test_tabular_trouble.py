@@ -307,6 +307,16 @@ def test_label_smoothing_makes_less_sure():
     assert model._bag[0].loss_parameters == ()
 
 
+@pytest.mark.parametrize("scoring", ["accuracy", "loss", lambda *_: 1.0])
+@pytest.mark.parametrize("rate", [1e13, 1e15])
+def test_networks_that_predict_nan_are_never_kept(scoring, rate):
+    """Accuracy has a number for them, and a callable may have one."""
+    model = classifier(scoring=scoring, learning_rate_init=rate, batch_size=10**6)
+    with pytest.raises(ValueError, match="Training diverged before an epoch"):
+        model.fit(X, Y)
+    assert vars(model) == model.get_params()
+
+
 # Time and interrupts ---------------------------------------------------------
 
 
@@ -607,12 +617,12 @@ def test_networks_begin_differently():
     ("given", "message"),
     [
         ({"y_val": np.zeros((len(Y), 2))}, "In y_val"),
-        ({"sample_weight_val": np.full(len(Y), 1e37)}, "sample_weight_val times"),
+        ({"sample_weight_val": np.full(len(Y), 1.9)}, "sample_weight_val times"),
     ],
 )
 def test_errors_of_validation_data_say_so(given, message):
     arguments = {"X_val": X, "y_val": Y} | given
-    model = classifier(class_weight={label: 1e3 for label in set(Y)})
+    model = classifier(class_weight={label: 1.7e308 for label in set(Y)})
     with pytest.raises(ValueError, match=message):
         model.fit(X, Y, **arguments)
 

@@ -14,8 +14,14 @@ import scipy.sparse as sp
 from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, _threads
-from skbackprop._threads import Crew, is_worker, share, threads_for
+from skbackprop import (
+    BackpropMLPClassifier,
+    BackpropMLPRegressor,
+    TabularMLPRegressor,
+    _table,
+    _threads,
+)
+from skbackprop._threads import Crew, is_worker, share, threads_for, workers_for
 from skbackprop.core import engine
 
 #: The portable level leaves threads to BLAS, which promises no bits.
@@ -45,8 +51,9 @@ PROBLEMS = {
 
 @pytest.fixture
 def always_shared(monkeypatch):
-    """Every run by all threads that were asked for, whatever pays."""
+    """Every run by all threads that were asked for, whatever pays, and up to 8."""
     monkeypatch.setattr(Crew, "size", lambda crew: crew.n_threads)
+    monkeypatch.setattr(_threads, "cpus", lambda: 8)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -230,8 +237,14 @@ def test_threads_for(monkeypatch):
     if not OWN:
         assert threads_for(4, 1e12, 1.0) == 1
         return
-    monkeypatch.setattr(_threads, "available", lambda: 6)
+    monkeypatch.setattr(_threads, "cpus", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert threads_for(3, 0.0, 1.0) == 3
+    # No more than there are, whatever is asked for.
+    for many in 7, 1000, 2**31, 2**63, 10**400, np.int64(2**62), np.int8(127):
+        assert threads_for(many, 0.0, 1.0) == workers_for(many) == 6
+    for few in -7, -(2**31), -(10**400), np.int8(-128), np.int64(-(2**63)):
+        assert threads_for(few, 0.0, 1.0) == workers_for(few) == 1
     assert threads_for(-1, 0.0, 1.0) == 6
     assert threads_for(-2, 0.0, 1.0) == 5
     assert threads_for(-9, 0.0, 1.0) == 1
@@ -239,6 +252,57 @@ def test_threads_for(monkeypatch):
     assert threads_for(None, 1.9, 1.0) == 1
     assert threads_for(None, 3.5, 1.0) == 3
     assert threads_for(None, 1e9, 1.0) == 6
+
+
+@pytest.fixture
+def threads_started(monkeypatch):
+    """How many threads each team has started."""
+    counts, start = [], _threads._Team.start
+
+    def counting(team, *arguments):
+        start(team, *arguments)
+        counts.append(team.started)
+
+    monkeypatch.setattr(_threads._Team, "start", counting)
+    return counts
+
+
+@pytest.mark.parametrize("n_jobs", [1000, 2**31, -1, -(2**31)])
+def test_no_more_threads_than_cpus_rows_and_members(
+    n_jobs, monkeypatch, always_shared, threads_started
+):
+    monkeypatch.setattr(_table, "PREDICTION_FLOP", 1.0)
+    model = BackpropMLPClassifier((5,), max_iter=2, n_jobs=n_jobs, random_state=0)
+    model.fit(X, LABELS)
+    several = OWN and n_jobs != -(2**31)
+    assert max(threads_started, default=0) == (7 if several else 0)
+    threads_started.clear()
+    model.fit(X[:3], LABELS[:3])
+    assert max(threads_started, default=0) == (2 if several else 0)
+    threads_started.clear()
+    model.predict(np.tile(X, (40, 1)))  # each of its blocks is one thread's
+    assert max(threads_started, default=0) <= 7
+    threads_started.clear()
+    TabularMLPRegressor(
+        n_folds=3, max_iter=1, hidden_layer_sizes=(4,), n_jobs=n_jobs, random_state=0
+    ).fit(X, X[:, 0])
+    assert max(threads_started, default=0) == (0 if n_jobs == -(2**31) else 2)
+
+
+def test_blas_has_no_more_threads_than_cpus(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_threads, "cpus", lambda: 2)
+    monkeypatch.setattr(engine, "threads_of_its_own", lambda: False, raising=False)
+
+    class Controller:
+        def limit(self, *, limits, user_api):
+            asked.append(limits)
+            return nullcontext()
+
+    monkeypatch.setattr(_threads, "_controller", Controller)
+    for n_jobs in 1, 2, 1000, 2**40:
+        _threads.blas_threads(n_jobs, 1e12)
+    assert asked == [1, 2, 2, 2]
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])

@@ -3,17 +3,22 @@
 import copy
 import threading
 import warnings
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, _training
+from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, _table, _training
+from skbackprop._layers import make_topology
+from skbackprop._table import make_table, predict
 from skbackprop.core import engine
+from skbackprop.core.embeddings import Embeddings
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -402,3 +407,151 @@ def test_threads_of_blas_are_given_back():
             np.zeros((4000, 6)), np.arange(4000) % 2
         )
         assert during[-1] == 3
+
+
+# Parameters are finite, and what they say is not ------------------------------
+
+
+def enormous(dtype, kind="dense"):
+    """Rows with which one step of SGD makes parameters as large as they are."""
+    size = 1e150 if dtype is np.float64 else 1e18
+    data = (np.random.RandomState(0).randn(20, 3) * size).astype(dtype)
+    return sp.csr_array(data) if kind == "sparse" else data
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_parameters_that_would_predict_nan_are_a_divergence(call, kind, dtype):
+    y = np.arange(20) % 3
+    model = BackpropMLPClassifier((5,), solver="sgd", max_iter=1, random_state=0)
+    arguments = {"classes": [0, 1, 2]} if call == "partial_fit" else {}
+    with pytest.raises(ValueError, match=r"^Solver produced non-finite"):
+        getattr(model, call)(enormous(dtype, kind), y, **arguments)
+    assert not [name for name in vars(model) if name.endswith("_")]
+    model.set_params(warm_start=True).fit(np.eye(3, dtype=dtype)[y], y)
+    before, moments = frozen(model), model._training_state["memory"].copy()
+    with pytest.raises(ValueError, match=r"^Solver produced non-finite"):
+        getattr(model, call)(enormous(dtype, kind), y, **arguments)
+    assert_unchanged(model, before)
+    assert_array_equal(model._training_state["memory"], moments)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("solver", ["lbfgs", "adam", "sgd"])
+@pytest.mark.parametrize("exponent", [0.3, 0.45, 0.5, 0.7, 0.9, 0.99])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_fit_that_ends_well_predicts_numbers(n_classes, exponent, solver, dtype):
+    data = np.random.RandomState(0).randn(20, 3)
+    data *= float(np.finfo(dtype).max) ** exponent / 4
+    y = np.arange(20) % n_classes
+    model = BackpropMLPClassifier((5,), solver=solver, max_iter=2, random_state=0)
+    data = data.astype(dtype)
+    try:
+        model.fit(data, y)
+    except ValueError as error:
+        assert str(error).startswith("Solver produced non-finite")
+    if hasattr(model, "coefs_"):  # those of the last finite epoch after an error
+        assert np.isfinite(model.predict_proba(data)).all()
+        assert np.isfinite(model.predict_log_proba(data)).all()
+
+
+@pytest.mark.parametrize("max_iter", [2, 5])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_last_epoch_that_predicts_numbers_is_kept(early_stopping, max_iter):
+    """The second ends with a loss and parameters that are finite, but not outputs."""
+    data, y = np.random.RandomState(0).randn(30, 3) * 1e75, np.arange(30) % 3
+    model = BackpropMLPClassifier(
+        (5,), solver="sgd", random_state=0, early_stopping=early_stopping
+    )
+    one = copy.deepcopy(model.set_params(max_iter=1).fit(data, y))
+    model.set_params(max_iter=max_iter)
+    if early_stopping:
+        with pytest.warns(ConvergenceWarning, match="Training diverged in epoch 2"):
+            model.fit(data, y)
+    else:
+        with pytest.raises(ValueError, match=r"^Solver produced non-finite"):
+            model.fit(data, y)
+    assert model.n_iter_ == 1 and len(model.loss_curve_) == 1
+    assert np.isfinite(model.predict_proba(data)).all()
+    assert_array_equal(model.coefs_[0], one.coefs_[0])
+
+
+def test_scorers_never_see_nan():
+    def scorer(model, X, y):
+        assert np.isfinite(model.predict_proba(X)).all()
+        seen.append(1)
+        return float(len(seen))
+
+    seen = []
+    model = BackpropMLPClassifier(
+        (5,), solver="sgd", early_stopping=True, scoring=scorer, random_state=0
+    )
+    with pytest.raises(ValueError, match="non-finite"):
+        model.fit(enormous(np.float64), np.arange(20) % 3)
+    assert not seen and not hasattr(model, "coefs_")
+
+
+ACTIVATIONS = ["identity", "relu", "sigmoid", "tanh", "selu", "silu", "gelu", "mish"]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("hidden", [(), (3,), (2, 5, 1), (4,) * 12])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e6])
+def test_below_the_bound_no_output_overflows(size, hidden, activation, dtype):
+    """However the parameters share the sum of squares: the widest, the largest."""
+    rng = np.random.RandomState(0)
+    data = (rng.uniform(0.5, 1, (6, 3)) * size).astype(dtype)
+    topology = make_topology(
+        [3, *hidden, 2], [activation] * len(hidden), "identity", "squared_error"
+    )
+    table = make_table(data, Y=np.zeros((6, 2)), dtype=dtype)
+    problem = SimpleNamespace(topology=topology, table=table)
+    limit = _training.harmless_square(problem, _table.kind_of(dtype))
+    assert limit > 10 * (len(hidden) + 1)  # of use for parameters of usual sizes
+    for trial in range(20):
+        theta = rng.uniform(0, 1, topology.n_parameters) ** (1 + trial)
+        theta = (theta * np.sqrt(0.99 * limit / np.square(theta).sum())).astype(dtype)
+        if not np.isfinite(engine.square_sum(theta[None])):
+            continue  # so large that no bound is asked
+        assert engine.square_sum(theta[None]) <= limit
+        assert np.isfinite(predict(topology, theta, table, link=False)).all()
+
+
+def test_the_bound_with_embeddings():
+    rng = np.random.RandomState(0)
+    embeddings = Embeddings([[-3.0, 0.5, 40.0], [0.0, 1.0]], 1, [3], 4, 2)
+    topology = make_topology(
+        [embeddings.n_outputs, 3, 1], ["relu"], "identity", "squared_error",
+        embeddings=embeddings,
+    )  # fmt: skip
+    data = np.array([[2, 1, 7, 2], [np.nan, 0, -9, 0], [0, np.nan, 0, 1]], np.float32)
+    table = make_table(data, Y=np.zeros((3, 1)), dtype=np.float32)
+    problem = SimpleNamespace(topology=topology, table=table)
+    limit = _training.harmless_square(problem, "float")
+    assert limit > 1e6
+    for trial in range(50):
+        theta = rng.uniform(0, 1, topology.n_parameters) ** (1 + trial)
+        theta *= np.sqrt(0.99 * limit / np.square(theta).sum())
+        theta = theta.astype(np.float32)
+        assert np.isfinite(predict(topology, theta, table, link=False)).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"solver": "sgd"},
+        {"dtype": "float32"},
+        {"dtype": "float32", "hidden_layer_sizes": (60,) * 8},
+        {"early_stopping": True},
+    ],
+    ids=str,
+)
+def test_usual_fits_are_not_looked_at_row_by_row(settings, monkeypatch):
+    def fails(*_):
+        raise AssertionError("a pass over the rows")
+
+    monkeypatch.setattr(_training, "outputs_are_finite", fails)
+    BackpropMLPClassifier(max_iter=3, random_state=0, **settings).fit(X, Y)

@@ -1,5 +1,7 @@
 """Sample and class weights: a row of weight 2 is two rows, whatever the batch."""
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -219,5 +221,188 @@ def test_class_weights_for_unknown_classes_are_refused():
 
 
 def test_weights_that_are_too_large_are_named():
+    model = BackpropMLPClassifier(class_weight={0: 1.7e308, 1: 1.0})
     with pytest.raises(ValueError, match="sum to infinity"):
-        BackpropMLPRegressor().fit(np.eye(2), [0.0, 1.0], sample_weight=[1e308, 1e308])
+        model.fit(np.eye(2), [0, 1], sample_weight=[1.9, 1.9])
+
+
+# A common factor --------------------------------------------------------------
+
+SCALES = [2.0**-990, 2.0**-140, 2.0**140, 2.0**990]
+ROUNDING = {np.float32: 1e-5, np.float64: 1e-12}
+
+
+def weighted_problem(dtype):
+    rng = np.random.RandomState(0)
+    X = rng.randn(90, 4).astype(dtype)
+    return X, np.argmax(X[:, :3], axis=1), rng.lognormal(0, 2, 90)
+
+
+def parameters(model):
+    return [*model.coefs_, *model.intercepts_, model.loss_]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"solver": "sgd"},
+        {"solver": "lbfgs"},
+        {"early_stopping": True},
+        {"early_stopping": True, "scoring": "loss"},
+        {"early_stopping": True, "scoring": "neg_log_loss"},
+        {"class_weight": "balanced"},
+        {"class_weight": {0: 1e30, 1: 1e-30}},
+    ],
+    ids=str,
+)
+def test_a_power_of_two_changes_no_bit(settings, dtype, scale):
+    """X of float32 too, which has no number for such weights."""
+    X, y, w = weighted_problem(dtype)
+    model = BackpropMLPClassifier((5,), alpha=0, max_iter=4, random_state=0, **settings)
+    expected = parameters(model.fit(X, y, w))
+    scores = getattr(model, "validation_scores_", None)
+    found = parameters(model.fit(X, y, w * scale))
+    for a, b in zip(found, expected, strict=True):
+        assert_array_equal(a, b)
+    assert getattr(model, "validation_scores_", None) == scores
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-38, 1e38, 1e300])
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_another_factor_changes_roundings_only(solver, dtype, scale):
+    X, y, w = weighted_problem(dtype)
+    model = BackpropMLPClassifier(
+        (5,), alpha=0, max_iter=4, random_state=0, solver=solver
+    )
+    expected = parameters(model.fit(X, y, w))
+    for a, b in zip(parameters(model.fit(X, y, w * scale)), expected, strict=True):
+        assert_allclose(a, b, rtol=ROUNDING[dtype], atol=ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_weights_of_classes_have_a_factor_too(scale):
+    X, y, w = weighted_problem(np.float32)
+    each = {0: 3.0, 1: 0.1, 2: 1.0}
+    model = BackpropMLPClassifier((5,), alpha=0, max_iter=3, random_state=0)
+    expected = parameters(model.set_params(class_weight=each).fit(X, y, w))
+    each = {label: weight * scale for label, weight in each.items()}
+    found = parameters(model.set_params(class_weight=each).fit(X, y, w * scale))
+    for a, b in zip(found, expected, strict=True):
+        assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("k", [-60, -3, 5, 60])
+def test_the_penalty_is_relative_to_the_weights(k):
+    """alpha and weights by one factor: the same objective, bit for bit."""
+    X, y, w = weighted_problem(np.float64)
+    settings = {"max_iter": 4, "random_state": 0}
+    one = BackpropMLPClassifier((5,), alpha=0.5, **settings).fit(X, y, w)
+    other = BackpropMLPClassifier((5,), alpha=0.5 * 2.0**k, **settings)
+    other.fit(X, y, w * 2.0**k)
+    for a, b in zip(parameters(one), parameters(other), strict=True):
+        assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-900, 2.0**-140, 2.0**140, 2.0**900])
+@pytest.mark.parametrize("through_pickle", [False, True])
+@pytest.mark.parametrize("dtype", ROUNDING)
+def test_calls_keep_their_relation(dtype, scale, through_pickle):
+    """Chunks of other weights, heavier, lighter and of 1, as if none were scaled."""
+    X, y, w = weighted_problem(dtype)
+    settings = {"solver": "sgd", "momentum": 0, "alpha": 0, "random_state": 0}
+    factors = [1.0, 8.0, 0.25, 2.0**-20, 2.0**20]
+
+    def moves(scale):
+        model = BackpropMLPClassifier((5,), shuffle=False, **settings)
+        found = []
+        for factor in factors:
+            model.partial_fit(X, y, w * factor * scale, classes=[0, 1, 2])
+            found += parameters(model)
+            if through_pickle:
+                model = pickle.loads(pickle.dumps(model))
+        return found
+
+    # What the running mean of the weights makes of a step.
+    for a, b in zip(moves(scale), moves(1.0), strict=True):
+        assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("order", ["light first", "heavy first"])
+def test_a_light_call_moves_little(order):
+    X, y, w = weighted_problem(np.float32)
+    settings = {"solver": "sgd", "momentum": 0, "alpha": 0, "random_state": 0}
+    weights = [w * 1e-200, w] if order == "light first" else [w, w * 1e-200]
+    model = BackpropMLPClassifier((5,), shuffle=False, **settings)
+    model.partial_fit(X, y, weights[0], classes=[0, 1, 2])
+    before = model.coefs_[0].copy()
+    model.partial_fit(X, y, weights[1])
+    moved = model.coefs_[0] - before
+    if order == "heavy first":
+        assert_array_equal(moved, 0)
+    else:  # wbar is half of what the second call alone would have
+        alone = BackpropMLPClassifier((5,), shuffle=False, **settings)
+        alone.partial_fit(X, y, w, classes=[0, 1, 2])
+        start = alone.coefs_[0].copy()
+        alone.partial_fit(X, y, w)
+        assert_allclose(moved, 2 * (alone.coefs_[0] - start), rtol=0.2, atol=1e-5)
+        assert np.abs(moved).max() > 1e-4
+
+
+def test_calls_without_weights_weigh_one():
+    X, y, _ = weighted_problem(np.float64)
+    settings = {"max_iter": 3, "random_state": 0}
+
+    def model(*weights):
+        one = BackpropMLPClassifier((5,), **settings)
+        for w in weights:
+            one.partial_fit(X, y, w, classes=[0, 1, 2])
+        return parameters(one)
+
+    heavy = np.full(90, 2.0**40)
+    for weights in ([heavy, None], [None, heavy], [heavy * 2.0**-80, None]):
+        given = [np.ones(90) if w is None else w for w in weights]
+        for a, b in zip(model(*weights), model(*given), strict=True):
+            assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("settings", [{}, {"solver": "sgd"}, {"solver": "lbfgs"}])
+@pytest.mark.parametrize("scale", [1e-300, 1e-320])
+def test_a_penalty_that_outweighs_the_data_is_named(settings, scale):
+    X, y, w = weighted_problem(np.float64)
+    model = BackpropMLPClassifier(random_state=0, **settings)
+    message = (
+        r"^Solver produced non-finite parameter weights. The penalty outweighs the "
+        r"data: alpha=0.0001 is divided by weights that sum to .*e-\d+ in a batch. "
+        r"Lower alpha.* sample_weight"
+    )
+    with pytest.raises(ValueError, match=message) as caught:
+        model.fit(X, y, w * scale)
+    assert "large values" not in str(caught.value)
+    assert ("learning_rate_init" in str(caught.value)) == (model.solver != "lbfgs")
+    assert not hasattr(model, "coefs_")
+    model.set_params(alpha=1e9, solver="sgd", n_iter_no_change=1000)
+    with pytest.raises(ValueError, match=r"alpha=1000000000.0 is divided by 90 rows"):
+        model.fit(X, y)
+
+
+def test_a_scorer_gets_the_weights_as_they_were_given():
+    X, y, w = weighted_problem(np.float64)
+    seen = []
+
+    def scorer(model, X, y, sample_weight=None):
+        seen.append(sample_weight)
+        return 1.0
+
+    settings = {"early_stopping": True, "scoring": scorer, "max_iter": 1}
+    model = BackpropMLPClassifier(**settings)
+    model.fit(X, y, w, X_val=X, y_val=y, sample_weight_val=w * 37)
+    assert_array_equal(seen.pop(), w * 37)
+    model.fit(X, y, w)
+    assert set(seen.pop()) <= set(w)
+    # But for sizes that its sums might not bear.
+    model.fit(X, y, w, X_val=X, y_val=y, sample_weight_val=w * 2.0**900)
+    assert 1 <= seen.pop().max() < 2

@@ -33,6 +33,14 @@ cdef class Embeddings:
         if dimension < 1 or code_dimension < 1:
             raise ValueError("dimension and code_dimension must be at least 1")
         n = len(edges)
+        # Python's integers do not wrap.
+        total = int(dimension) * sum(len(each) - 1 + 3 for each in edges)
+        total += int(code_dimension) * sum(cardinalities)
+        if max(total, dimension, code_dimension) > np.iinfo(np.intp).max // 8:
+            raise ValueError(
+                f"Embeddings of {dimension} and {code_dimension} inputs have {total} "
+                "parameters, more than an array can hold."
+            )
         self.n_numbers, self.n_plain, self.n_codes = n, n_plain, len(cardinalities)
         self.dimension, self.code_dimension = dimension, code_dimension
         self.n_columns = n + n_plain + len(cardinalities)

@@ -53,6 +53,17 @@ from .team cimport BARRIER, LEFT, Team, assemble, begin, end, meet
 from .topology cimport Topology
 
 
+MISALIGNED = "arrays must be aligned: copy them"
+
+ctypedef fused element:
+    # What arrays hold: loads of any of them are of aligned addresses only.
+    float
+    double
+    int
+    Py_ssize_t
+    long long
+
+
 def scratch_sizes(
     Topology t,
     Py_ssize_t n,
@@ -101,7 +112,7 @@ def predict(
     cdef Team alone = Team(0, 1, NULL)
     cdef Mask none = mask_of(0, 0, 0)
     cdef real* Z_J
-    _check_table(t, theta, X, indptr, rows, start, stop, n)
+    _check_table(t, theta, X, data, indices, indptr, rows, start, stop, n)
     _check_places(t, places)
     if out.shape[0] != n * q:
         raise ValueError(f"out must have {n * q} elements")
@@ -127,8 +138,22 @@ def predict(
             )
 
 
+def square_sum(const real[:, ::1] X):
+    """The sum of the squares of all elements, in double."""
+    cdef Py_ssize_t n = X.shape[0] * X.shape[1]
+    cdef double half = 0
+    if not aligned_matrix(X):
+        raise ValueError(MISALIGNED)
+    if n > 0:
+        with nogil:
+            half = half_square(&X[0, 0], n)
+    return 2 * half
+
+
 def is_finite(const real[:, ::1] X):
     """Whether no element is infinite or not a number."""
+    if not aligned_matrix(X):
+        raise ValueError(MISALIGNED)
     cdef Py_ssize_t i, lane, n = X.shape[0] * X.shape[1]
     cdef const real* x = &X[0, 0] if n > 0 else NULL
     # x 0 is 0 or not a number. Lanes, because one sum cannot be vectorised.
@@ -182,7 +207,7 @@ def loss_and_grad(
     cdef unsigned int before
     cdef Mask none = mask_of(0, 0, 0)
     cdef Team team = _team(thread, n_threads, barrier)
-    _check_table(t, theta, X, indptr, rows, start, stop, n)
+    _check_table(t, theta, X, data, indices, indptr, rows, start, stop, n)
     _check_targets(t, X, indptr, Y, labels, sample_weight, rows, start, stop)
     _check_places(t, places)
     if dX.shape[0] > 0 and t.embeddings is not None:
@@ -241,6 +266,8 @@ def l2_and_grad(
     """alpha/2 sum_j ||W_j||^2 / denominator; grad is set to its gradient.  (R1)"""
     cdef Py_ssize_t j, i, n
     cdef double value = 0, c = alpha / denominator
+    if not (aligned(theta) and aligned(grad)):
+        raise ValueError(MISALIGNED)
     if theta.shape[0] != t.n_parameters or grad.shape[0] != t.n_parameters:
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
     with nogil:
@@ -301,7 +328,7 @@ def train_run(
     if batch_size < 1:
         raise ValueError("batch_size must be at least 1")
     n = min(batch_size, stop - start)
-    _check_table(t, theta, X, indptr, rows, start, stop, n)
+    _check_table(t, theta, X, data, indices, indptr, rows, start, stop, n)
     _check_targets(t, X, indptr, Y, labels, sample_weight, rows, start, stop)
     _check_places(t, places)
     _check_scratch(t, n, label_work, sums)
@@ -420,6 +447,17 @@ def threads_of_its_own():
     return bool(PANELS)
 
 
+cdef inline bint aligned(const element[::1] array) noexcept nogil:
+    return array.shape[0] == 0 or <size_t> &array[0] % sizeof(element) == 0
+
+
+cdef inline bint aligned_matrix(const element[:, ::1] matrix) noexcept nogil:
+    return (
+        matrix.shape[0] * matrix.shape[1] == 0
+        or <size_t> &matrix[0, 0] % sizeof(element) == 0
+    )
+
+
 cdef int _check_places(Topology t, Py_ssize_t[:, ::1] places) except -1:
     if places.shape[0] != t.n_layers + 2 or places.shape[1] != N_PLACES:
         raise ValueError(f"places must have shape {(t.n_layers + 2, <int> N_PLACES)}")
@@ -460,6 +498,8 @@ cdef int _check_table(
     Topology t,
     const real[::1] theta,
     const real[:, ::1] X,
+    const real[::1] data,
+    const int[::1] indices,
     const long long[::1] indptr,
     const Py_ssize_t[::1] rows,
     Py_ssize_t start,
@@ -469,6 +509,11 @@ cdef int _check_table(
     cdef Py_ssize_t j
     cdef Py_ssize_t given = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
     cdef Py_ssize_t total = rows.shape[0] if rows.shape[0] > 0 else given
+    if not (
+        aligned(theta) and aligned_matrix(X) and aligned(data)
+        and aligned(indices) and aligned(indptr) and aligned(rows)
+    ):
+        raise ValueError(MISALIGNED)
     if theta.shape[0] != t.n_parameters:
         raise ValueError(f"theta must have length {t.n_parameters}")
     if indptr.shape[0] == 0 and X.shape[1] != t.n_columns:
@@ -504,6 +549,8 @@ cdef int _check_targets(
     cdef Py_ssize_t total = X.shape[0] if indptr.shape[0] == 0 else indptr.shape[0] - 1
     cdef Py_ssize_t given, j
     cdef int label
+    if not (aligned_matrix(Y) and aligned(labels) and aligned(sample_weight)):
+        raise ValueError(MISALIGNED)
     if t.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
         given = labels.shape[0]
     else:
@@ -534,6 +581,8 @@ def affine_layer(
     real[::1] Z,
 ):
     """Z_j = A_{j-1} W_j + b_j.  (F1)"""
+    if not (aligned(A) and aligned(W) and aligned(b) and aligned(Z)):
+        raise ValueError(MISALIGNED)
     if p < 1 or q < 1 or W.shape[0] != p * q or b.shape[0] not in (0, q):
         raise ValueError("W must be (p, q) and b (q,) or empty")
     if Z.shape[0] % q or A.shape[0] != Z.shape[0] // q * p:
@@ -547,6 +596,8 @@ def affine_layer(
 
 def activation(int kind, real[::1] Z, real[::1] A, Py_ssize_t q):
     """A_j = f_j(Z_j) of rows of q units.  (F2)"""
+    if not (aligned(Z) and aligned(A)):
+        raise ValueError(MISALIGNED)
     if Z.shape[0] != A.shape[0] or q < 1 or Z.shape[0] % q:
         raise ValueError("Z and A must have the same whole number of rows")
     if Z.shape[0] == 0:
@@ -559,6 +610,8 @@ def activation(int kind, real[::1] Z, real[::1] A, Py_ssize_t q):
 
 def derivative(int kind, const real[::1] Z, const real[::1] A, real[::1] delta):
     """delta <- delta * f'(Z).  (B2)"""
+    if not (aligned(Z) and aligned(A) and aligned(delta)):
+        raise ValueError(MISALIGNED)
     if Z.shape[0] != delta.shape[0] or A.shape[0] != delta.shape[0]:
         raise ValueError("Z, A and delta must have one length")
     if Z.shape[0] > 0:
@@ -569,6 +622,8 @@ def elementary(str name, const real[::1] x, real[::1] out):
     """out = exp(x), exp(x) - 1, tanh(x), log(1 + x), ... by its name."""
     cdef Py_ssize_t i, n = x.shape[0]
     cdef real e = 0
+    if not (aligned(x) and aligned(out)):
+        raise ValueError(MISALIGNED)
     if out.shape[0] != n:
         raise ValueError("x and out must have one length")
     if name == "exp":
@@ -601,6 +656,8 @@ def optimizer_step(
     real[:, ::1] memory,
 ):
     """One step of the optimiser.  (O1) to (O5)"""
+    if not (aligned(theta) and aligned(grad) and aligned_matrix(memory)):
+        raise ValueError(MISALIGNED)
     if theta.shape[0] != t.n_parameters or grad.shape[0] != t.n_parameters:
         raise ValueError(f"theta and grad must have length {t.n_parameters}")
     if memory.shape[0] != slots(opt.kind) or memory.shape[1] != t.n_parameters:

@@ -29,6 +29,13 @@ cdef enum:
     DEEPEST = 1024  # of a gradient; of a product, half of it
     AHEAD = 16  # rows of X between a request and its use
 
+cdef extern from *:
+    """
+    /* One load: what is checked is what is used, whoever writes there meanwhile. */
+    #define SKB_READ_ONCE(p) (*(const volatile int*) (p))
+    """
+    int read_once "SKB_READ_ONCE" (const int* p) noexcept nogil
+
 
 cdef inline int tile_rows(Py_ssize_t left, int vectors) noexcept nogil:
     """Rows of the next tile: those left shared by as few tiles as registers allow."""
@@ -461,6 +468,17 @@ cdef inline void panels_to_rows(
 # Sparse rows -----------------------------------------------------------------
 
 
+cdef inline Py_ssize_t column_at(
+    const int* indices, Py_ssize_t j, Py_ssize_t p
+) noexcept nogil:
+    """The column of a stored entry of X, or -1 where it is none of p columns.
+
+    The indices are the user's, who may write to them while we work.
+    """
+    cdef Py_ssize_t column = read_once(indices + j)
+    return column if 0 <= column < p else -1
+
+
 cdef inline void sparse_product(
     const vec* data,
     const int* indices,
@@ -473,7 +491,7 @@ cdef inline void sparse_product(
     vec* z,
 ) noexcept nogil:
     """One row of Z_1 = X W_1 + b_1 over its ``count`` stored entries.  (F1)"""
-    cdef Py_ssize_t L = lanes(W), whole = q - q % L, c, j, u, w
+    cdef Py_ssize_t L = lanes(W), whole = q - q % L, c, j, u, w, column
     cdef vec x
     cdef vec* target
     for u in range(vectors_of(W, q)):
@@ -484,8 +502,11 @@ cdef inline void sparse_product(
         else:
             target[0] = first_lanes(at(b, c), q - c, q - c)
     for j in range(count):
+        column = column_at(indices, j, p)
+        if column < 0:
+            continue
         x = splat(data, j)
-        w = indices[j] * q
+        w = column * q
         if j + 4 < count:
             prefetch(at(W, indices[j + 4] * q))
         for u in range(whole // L):
@@ -493,7 +514,7 @@ cdef inline void sparse_product(
             at(z, c // WIDTH * panel + c % WIDTH)[0] += x * at(W, w + c)[0]
         if whole < q:
             at(z, whole // WIDTH * panel + whole % WIDTH)[0] += x * first_lanes(
-                at(W, w + whole), q - whole, (p - indices[j]) * q - whole
+                at(W, w + whole), q - whole, (p - column) * q - whole
             )
 
 
@@ -502,6 +523,7 @@ cdef inline void sparse_gradient(
     const int* indices,
     Py_ssize_t count,
     const vec* delta,
+    Py_ssize_t p,
     Py_ssize_t q,
     Py_ssize_t panel,
     Py_ssize_t first,
@@ -510,11 +532,14 @@ cdef inline void sparse_gradient(
 ) noexcept nogil:
     """dW_1 += x^T delta of one row, columns first to last.  (B3)"""
     cdef Py_ssize_t L = lanes(delta), whole = last - (last - first) % L
-    cdef Py_ssize_t c, j, u, w
+    cdef Py_ssize_t c, j, u, w, column
     cdef vec x
     for j in range(count):
+        column = column_at(indices, j, p)
+        if column < 0:
+            continue
         x = splat(data, j)
-        w = indices[j] * q
+        w = column * q
         if j + 4 < count:
             prefetch(at(dW, indices[j + 4] * q + first))
         for u in range((whole - first) // L):

@@ -13,6 +13,7 @@ from .blas cimport gemm
 from .gather cimport row_at
 from .matrix cimport elements, stride
 from .panels cimport (
+    column_at,
     few_product,
     narrow_gradient,
     narrow_product,
@@ -383,8 +384,10 @@ cdef inline void sparse_affine(
         for i in range(first, last):
             r = row_at(rows, start, i)
             for j in range(indptr[r], indptr[r + 1]):
+                w_at = column_at(&indices[0], j, p) * q
+                if w_at < 0:
+                    continue
                 x = data[j]
-                w_at = indices[j] * q
                 for k in range(q):
                     Z[i * q + k] += x * W[w_at + k]
         return
@@ -441,20 +444,22 @@ cdef inline void sparse_weight_gradient(
             continue
         if not PANELS:
             for j in range(indptr[r], indptr[r + 1]):
+                w_at = column_at(&indices[0], j, p) * q
+                if w_at < 0:
+                    continue
                 x = data[j]
-                w_at = indices[j] * q
                 for k in range(first, last):
                     dW[w_at + k] += x * delta[i * q + k]
         elif real is float:
             sparse_gradient(
                 <const floats*> &data[indptr[r]], &indices[indptr[r]], k,
-                <const floats*> (delta + i * WIDTH), q, stride(n, q), first, last,
+                <const floats*> (delta + i * WIDTH), p, q, stride(n, q), first, last,
                 <floats*> dW,
             )
         else:
             sparse_gradient(
                 <const doubles*> &data[indptr[r]], &indices[indptr[r]], k,
-                <const doubles*> (delta + i * WIDTH), q, stride(n, q), first, last,
+                <const doubles*> (delta + i * WIDTH), p, q, stride(n, q), first, last,
                 <doubles*> dW,
             )
 

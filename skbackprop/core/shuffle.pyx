@@ -51,7 +51,15 @@ cdef void swap_all(
 def shuffle(random_state, Py_ssize_t[::1] order):
     """``random_state.shuffle(order)``: the same order, and the same stream after it."""
     # Longer ones draw 64 bits at a time; a class of the user's may draw as it likes.
-    if order.shape[0] > 0xFFFFFFFF or type(random_state) is not RandomState:
+    if type(random_state) is not RandomState:
+        # On a copy that it may keep: nobody else writes to rows while they are used.
+        shuffled = order.base.copy()
+        try:
+            random_state.shuffle(shuffled)
+        finally:
+            order.base[...] = shuffled
+        return
+    if order.shape[0] > 0xFFFFFFFF:
         random_state.shuffle(order.base)
         return
     generator = random_state._bit_generator

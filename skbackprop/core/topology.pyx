@@ -42,6 +42,7 @@ cdef class Topology:
     ):
         cdef Py_ssize_t j, at = 0
         cdef int output
+        _check_size(sizes, biases, embeddings)
         self.size = np.array(sizes, dtype=np.intp)
         self.activation = np.array(activations, dtype=np.intc)
         self.biased = np.array(biases, dtype=np.intc)
@@ -115,6 +116,20 @@ cdef class Topology:
             at = self.biases_at[j]
             intercepts.append(theta[at : at + q] if self.biased[j] else None)
         return weights, intercepts
+
+
+def _check_size(sizes, biases, embeddings):
+    """Refuse more parameters than can be counted; Python's integers do not wrap."""
+    sizes = [int(size) for size in sizes]
+    total = 0 if embeddings is None else embeddings.n_parameters
+    # Lengths that differ are refused later.
+    for p, q, biased in zip(sizes, sizes[1:], biases, strict=False):
+        total += (p + bool(biased)) * q
+    if total > np.iinfo(np.intp).max // 8:
+        raise ValueError(
+            f"Layers of sizes {sizes} have {total} parameters, more than an array "
+            "can hold."
+        )
 
 
 def _check_kinds(kinds, loss):

@@ -23,10 +23,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import _parameters as allow
 from .._early_stopping import takes_weights
 from .._features import as_numpy
-from .._inputs import Targets, as_column, checked_weights, table_of
+from .._inputs import Targets, as_column, as_given, checked_weights, table_of
 from .._layers import Array, make_topology, without_smoothing
 from .._snapshot import become, working_copy
-from .._table import Table, make_table, predict, value_and_gradient
+from .._table import (
+    Table,
+    make_table,
+    predict,
+    scale_weights,
+    value_and_gradient,
+)
 from .._threads import blas_threads, workers_for
 from ..core.embeddings import Embeddings
 from ..core.topology import Topology
@@ -86,6 +92,8 @@ class Validation(NamedTuple):
     X: Any
     y: Any
     table: Table
+    #: Of the power of two that the weights are over.
+    exponent: int
 
 
 class Validated(NamedTuple):
@@ -166,10 +174,10 @@ class BaseTabularMLP(BaseEstimator):
         encoder._learn(columns)
         matrix = encoder._encode(columns)
         y = self._checked_y(y, matrix)
-        given = checked_weights("sample_weight", sample_weight, matrix)
+        given, exponent = checked_weights("sample_weight", sample_weight, matrix)
         self._learn_targets(y, given)
         targets, weights = self._encoded(y), self._weights(y, given)
-        weights = _as_read(weights, "sample_weight")
+        weights, exponent = _as_read(weights, exponent, "sample_weight")
 
         # A row without weight trains nothing and validates nothing.
         rows = np.arange(len(matrix)) if weights is None else np.flatnonzero(weights)
@@ -190,7 +198,7 @@ class BaseTabularMLP(BaseEstimator):
         random_state = check_random_state(self.random_state)
         held_out = self._held_out(recipe, rows, targets, validation, random_state)
         seeds = random_state.randint(2**31, size=len(held_out))
-        score = self._scorer(topology, X, y, targets, table, validation)
+        score = self._scorer(topology, X, y, table, exponent, validation)
 
         def train_one(number: int, stop: Callable[[], bool]) -> Member:
             train_rows, held = held_out[number]()
@@ -293,17 +301,17 @@ class BaseTabularMLP(BaseEstimator):
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(message) from None
         y_val = self._checked_y(y_val, matrix, "y_val")
-        weights = checked_weights("sample_weight_val", weight_val, matrix)
+        weights, exponent = checked_weights("sample_weight_val", weight_val, matrix)
         try:
             self._check_known(y_val)
             targets, weights = self._encoded(y_val), self._weights(y_val, weights)
         except ValueError as error:  # it speaks of y
             raise ValueError(f"In y_val, as in y: {error}") from None
-        weights = _as_read(weights, "sample_weight_val")
+        weights, exponent = _as_read(weights, exponent, "sample_weight_val")
         table = table_of(matrix, targets, weights)
         if not table.weight_sum(np.arange(len(matrix))) > 0:
             raise ValueError("The weights of the validation rows sum to zero.")
-        return Validation(X_val, y_val, table)
+        return Validation(X_val, y_val, table, exponent)
 
     def _held_out(
         self,
@@ -333,14 +341,14 @@ class BaseTabularMLP(BaseEstimator):
         topology: Topology,
         X: Any,
         y: Any,
-        targets: Targets,
         table: Table,
+        exponent: int,
         validation: Validation | None,
     ) -> Callable[[Array], Callable[[Array], float]]:
         """What makes, of the rows held out, the function from theta to a score."""
         plain = without_smoothing(topology)
         if validation is not None:
-            X, y, table = validation
+            X, y, table, exponent = validation
 
         def loss_of(held: Array) -> Callable[[Array], float]:
             total = table.weight_sum(held)
@@ -358,7 +366,7 @@ class BaseTabularMLP(BaseEstimator):
             X_held, y_held = rows_of(X, held), y[held]
             kwargs = {}
             if len(table.sample_weight) and takes_weights(scorer):
-                kwargs["sample_weight"] = table.sample_weight[held]
+                kwargs["sample_weight"] = as_given(table.sample_weight[held], exponent)
             probe = copy.copy(self)
 
             def score(theta: Array) -> float:
@@ -491,17 +499,17 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _as_read(weights: Array | None, name: str) -> Array | None:
-    """Weights as the engine reads them."""
+def _as_read(
+    weights: Array | None, exponent: int, name: str
+) -> tuple[Array | None, int]:
+    """Weights as the engine reads them, over a power of two, and its exponent."""
     if weights is None:
-        return None
-    with np.errstate(over="ignore"):
-        weights = weights.astype(np.float32)
+        return None, 0
     if not np.isfinite(weights).all():
-        raise ValueError(
-            f"Weights must be finite in float32: {name} times class_weight is not."
-        )
-    return weights
+        raise ValueError(f"Weights must be finite: {name} times class_weight is not.")
+    weights, exponent = scale_weights(weights, exponent)
+    with np.errstate(under="ignore"):
+        return weights.astype(np.float32), exponent
 
 
 class _Part:

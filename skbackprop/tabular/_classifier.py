@@ -81,8 +81,9 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         Seconds after which no network is begun that would take longer, and none goes
         on. The one option by which the same seed may give another model.
     n_jobs : int, default=None
-        Networks that are trained at a time, each by a thread. None takes all cores
-        that may be used. The model is the same for any number.
+        Networks that are trained at a time, each by a thread, up to the CPUs of the
+        process. None takes all cores that may be used. The model is the same for any
+        number.
     random_state : int, RandomState instance or None, default=None
         Draws the folds, first parameters, order of the rows, and dropout.
     verbose : bool or int, default=False

@@ -180,15 +180,15 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         if weights is not None:  # a row of weight 0 says nothing of the scale
             Y, weights = Y[weights > 0], weights[weights > 0]
         self._clamp = Y.min(axis=0), Y.max(axis=0)
-        # What overflows is refused, with words, when y is standardised.
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.average(Y, axis=0, weights=weights)
-            size = np.abs(Y - mean).max(axis=0)
-            size = np.where(size > 0, size, 1.0)
-            spread = np.average(((Y - mean) / size) ** 2, axis=0, weights=weights)
-            scale = size * np.sqrt(spread)
-        self.target_mean_ = mean
-        self.target_scale_ = np.where(scale > 0, scale, 1.0)
+        shrink = _shrink(Y)
+        Y = Y * shrink
+        mean = np.average(Y, axis=0, weights=weights)
+        size = np.abs(Y - mean).max(axis=0)
+        size = np.where(size > 0, size, 1.0)
+        spread = np.average(((Y - mean) / size) ** 2, axis=0, weights=weights)
+        scale = size * np.sqrt(spread)
+        self.target_mean_ = mean / shrink
+        self.target_scale_ = np.where(scale > 0, scale / shrink, 1.0)
         self.quantiles_ = np.array(self._levels()) if self.loss == "quantile" else None
 
     def _encoded(self, y: Any) -> Targets:
@@ -197,8 +197,14 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
             raise ValueError(
                 f"y_val must have {len(self.target_mean_)} columns. Got {Y.shape[1]}."
             )
-        with np.errstate(over="ignore", invalid="ignore"):
-            Y = (Y - self.target_mean_) / self.target_scale_
+        mean, scale, shrink = self.target_mean_, self.target_scale_, _shrink(Y)
+        with np.errstate(all="ignore"):  # what is not finite is refused
+            Y = ((Y * shrink - mean * shrink) / (scale * shrink)).astype(np.float32)
+        if not np.isfinite(Y).all():
+            raise ValueError(
+                "y has a number that is too far from the others: over 1e38 times "
+                "their standard deviation from their mean."
+            )
         return self._targets(Y, np.dtype(np.float32))
 
     def _check_known(self, y: Any) -> None:
@@ -234,13 +240,19 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
             np.repeat(each, levels)
             for each in (self.target_mean_, self.target_scale_, *self._clamp)
         )
-        outputs = np.clip(total * scale + mean, low, high)
+        with np.errstate(over="ignore"):  # infinity is clipped
+            outputs = np.clip(total * scale + mean, low, high)
         return shaped(rearranged(outputs, levels), levels)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _shrink(Y: Array) -> float:
+    """A power of two, exact, for numbers whose sums and differences would overflow."""
+    return 2.0**-64 if np.abs(Y).max(initial=0.0) > 2.0**900 else 1.0
 
 
 def _doubles(z: Array) -> Array:
