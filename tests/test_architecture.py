@@ -32,7 +32,9 @@ ALLOWED: dict[str, set[str]] = {
         "_version",
         "_versions",
         "tabular",
+        "core",
     },
+    "_source_folder": {"_version"},
     # recipes
     "tabular": {"tabular._classifier", "tabular._encoder", "tabular._regressor"},
     "tabular._classifier": {
@@ -137,7 +139,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     # anybody's
     "_version": set(),
-    "core": {"core.cpu"},
+    "core": {"core.cpu", "core.engine"},
     # Run by the build, not by the package.
     "core.make_tiles": set(),
 }
@@ -148,6 +150,7 @@ WITHOUT_SKLEARN = {
     "_network",
     "_table",
     "_layers",
+    "_source_folder",
     "_version",
     "_versions",
     "core",
