@@ -32,7 +32,9 @@ ALLOWED: dict[str, set[str]] = {
         "_version",
         "_versions",
         "tabular",
+        "core",
     },
+    "_source_folder": {"_version"},
     # recipes
     "tabular": {"tabular._classifier", "tabular._encoder", "tabular._regressor"},
     "tabular._classifier": {
@@ -154,7 +156,7 @@ ALLOWED: dict[str, set[str]] = {
     "_dates": set(),
     "_version": set(),
     "_snapshot": set(),
-    "core": {"core.cpu"},
+    "core": {"core.cpu", "core.engine"},
     # Run by the build, not by the package.
     "core.make_tiles": set(),
 }
@@ -166,6 +168,7 @@ WITHOUT_SKLEARN = {
     "_network",
     "_table",
     "_layers",
+    "_source_folder",
     "_version",
     "_versions",
     "core",

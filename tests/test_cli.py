@@ -278,7 +278,7 @@ def test_written_index_is_left_out(capsys, write):
     table = frame()
     name = write(table.to_csv())
     out = run(capsys, name, "--target", "label", "--max-iter", "1")
-    assert "taken for row numbers" in out
+    assert "left out, row numbers without a name: 'column 1'" in out
     assert "features  4 (2 numeric, 2 categorical)" in out
 
 
@@ -288,6 +288,308 @@ def test_early_stopping_from_1000_training_rows(capsys, write):
     assert "validation score" not in run(capsys, write(frame(1249)), *options)
     options = ("--target", "amount", "--max-iter", "1")
     assert "validation score" in run(capsys, write(frame(1250)), *options)
+
+
+# What is missing, and what is a number
+
+
+ROWS = 200
+
+
+def column(*cells, rows=ROWS):
+    """Those cells over and over."""
+    return [cells[i % len(cells)] for i in range(rows)]
+
+
+def numbered(rows=ROWS, **cells):
+    """Text of numbers from 0.5 on, with other cells in given places."""
+    column = [f"{i}.5" for i in range(rows)]
+    for place, cell in cells.items():
+        column[int(place.removeprefix("at"))] = cell
+    return column
+
+
+def text_table(**columns):
+    """A CSV file whose cells are these strings, quoted where they must be."""
+    return pd.DataFrame(columns).to_csv(index=False)
+
+
+WORDS = sorted(pd._libs.parsers.STR_NA_VALUES - {""})
+
+
+def test_words_for_missing_are_those_of_pandas():
+    assert cli.MISSING == set(WORDS)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_for_missing_is_a_class(capsys, write, word):
+    name = write(text_table(x=numbered(), y=column(word, "x", "x")))
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert f"rows      {ROWS} " in out
+    assert re.search(r"classes   2 \((.*)\)", out)[1] == (
+        ", ".join(repr(c) for c in sorted([word, "x"]))
+    )
+    assert f"{word!r} is a class of its own" in out
+
+
+def test_a_word_for_missing_is_a_class_beside_numbers(capsys, write):
+    name = write(text_table(x=numbered(), y=[*column("0", "1")[5:], *["NA"] * 5]))
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert "classes   3 ('0', '1', 'NA')" in out and f"rows      {ROWS} " in out
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes"),
+    [
+        (("01", "1"), "'01', '1'"),
+        (("1.0", "2"), "1, 2"),
+        (("1", "2", "1.0"), "1, 2"),
+        (("9007199254740993", "9007199254740992"),) * 2,
+        (("ja", "ja "), "'ja', 'ja '"),
+        (("True", "False"), "'False', 'True'"),
+    ],
+    ids=str,
+)
+def test_classes_are_kept_apart(capsys, write, cells, classes):
+    if isinstance(classes, tuple):
+        classes = ", ".join(map(repr, sorted(classes)))
+    name = write(text_table(x=numbered(), y=column(*cells)))
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert f"classes   2 ({classes})" in out
+
+
+def test_classes_that_look_alike_are_said(capsys, write):
+    name = write(text_table(x=numbered(), y=column("ja", "ja ", "JA", "nein")))
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert "classes that differ in blanks or capitals: 'ja', 'ja ', 'JA'" in out
+
+
+@pytest.mark.parametrize("options", [(), ("--task", "regression")])
+@pytest.mark.parametrize("word", ["NA", "n.a."])
+def test_rows_without_a_number_are_dropped_and_said(capsys, write, word, options):
+    y = numbered(at5=word)
+    if word == "NA":  # none of the words is a quantity, so there may be many
+        y[100:] = column(word, rows=ROWS - 100)
+    name = write(text_table(x=numbered(), y=y))
+    out = run(capsys, name, "--target", "y", "--max-iter", "1", *options)
+    assert "task      regression" in out
+    dropped = y.count(word)
+    assert f"rows      {ROWS - dropped} " in out
+    assert re.search(
+        rf"'y' is read as numbers; dropped {dropped} rows? without one", out
+    )
+    assert f"{word!r} (line 7)" in out
+
+
+def test_a_target_of_words_alone_has_too_few_rows(capsys, write):
+    name = write(text_table(x=numbered(), y=column("NA", "null")))
+    line = refuse(capsys, "train", name, "--target", "y", "--task", "regression")
+    assert "0 rows with a target" in line
+
+
+def test_words_for_missing_in_features_are_said(capsys, write):
+    name = write(
+        text_table(
+            x=numbered(at3="NA", at4="NA", at9="null"),
+            kind=column("a", "b", "None", "a"),
+            wide=numbered(at8="inf", at9="-inf"),
+            y=column("p", "q"),
+        )
+    )
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert (
+        "taken for missing: 'NA' (2 cells), 'null' (1 cell) of 'x';"
+        " 'None' (50 cells) of 'kind'; 'inf' (1 cell), '-inf' (1 cell) of 'wide'"
+    ) in out
+    assert "features  3 (2 numeric, 1 categorical)" in out
+    assert "'kind' (2 different)" in out
+
+
+def test_nine_tenths_are_a_column_of_numbers(capsys, write):
+    few = {f"at{i}": "?" for i in range(20)}
+    more = few | {"at20": "unknown"}
+    name = write(
+        text_table(few=numbered(**few), more=numbered(**more), y=column("p", "q"))
+    )
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert (
+        "'few' is read as numbers, 20 of its 200 cells as missing: '?' (line 2), '?'"
+        " (line 3), '?' (line 4) and 17 more"
+    ) in out
+    assert "features  2 (1 numeric, 1 categorical)" in out
+    assert "read as categories: 'more' (181 different)" in out
+    assert "most cells differ in 'more', such as '?'" in out
+
+
+def test_infinite_cells_of_text_are_said(capsys, write):
+    name = write(text_table(x=numbered(at3="inf", at4="?"), y=column("p", "q")))
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert "2 of its 200 cells as missing: 'inf' (line 5), '?' (line 6)" in out
+
+
+def test_one_bad_cell_costs_nothing(capsys, write):
+    """A column of numbers that is taken for categories is worth next to nothing."""
+    table = frame(rows=400)[["width", "label"]]
+    table["label"] = np.where(table["width"] > 0, "yes", "no")
+    good = run(capsys, write(table), "--target", "label", "--max-iter", "30")
+    table["width"] = table["width"].astype(str)
+    table.loc[3, "width"] = "?"
+    bad = run(capsys, write(table), "--target", "label", "--max-iter", "30")
+    assert "'?' (line 5)" in bad
+    accuracy = number("test accuracy", good)
+    assert accuracy > 0.9
+    assert number("test accuracy", bad) == pytest.approx(accuracy, abs=0.03)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_lines_are_those_of_an_editor(capsys, write, newline):
+    """Blank lines, lines of blanks, a quoted end of line and the mark at the start."""
+    lines = ["", "\ufeffx,text,y"]
+    cells = numbered(at150="?")
+    for i, cell in enumerate(cells):
+        lines += [f'{cell},"two{newline}lines {i % 3}",{"pq"[i % 2]}']
+        lines += [""] * (i == 7) + ["  "] * (i == 11)
+    text = newline.join(lines).removeprefix(newline)
+    shown = text.replace(newline, "\n").split("\n")
+    (line,) = [i for i, content in enumerate(shown, 1) if content.startswith("?")]
+    out = run(capsys, write(text.encode()), "--target", "y", "--max-iter", "1")
+    assert line == 2 + 2 * 150 + 2 and f"'?' (line {line})" in out
+
+
+def test_comment_and_totals_lines_are_said(capsys, write):
+    lines = text_table(x=numbered(), y=column("p", "q")).splitlines()
+    lines.insert(100, "# a comment")
+    lines.append("total,")
+    out = run(capsys, write("\n".join(lines)), "--target", "y", "--max-iter", "1")
+    assert "dropped 2 rows without a value in 'y' (the first: line 101)" in out
+    assert "features  1 (1 numeric, 0 categorical)" in out
+
+
+def test_many_bad_columns_are_said_in_few_lines(capsys, write):
+    columns = {f"x{i}": numbered(at5="?") for i in range(30)}
+    name = write(text_table(**columns, y=column("p", "q")))
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert out.count("is read as numbers") == cli.MOST_NOTES
+    assert "the same in 'x6', 'x7'" in out and "and 12 more" in out
+
+
+@pytest.mark.parametrize(
+    ("cells", "numeric"),
+    [
+        (("1,234", "999", "1,234,567.5", "-2,000"), True),
+        (("1,234", "0,5", "17", "3"), False),  # a decimal comma
+        (("1,234", "5,67", "17", "3"), False),
+        (("1,234",) * 19 + ("5,67",), False),
+        (("1,234",) * 19 + ("0,567",), False),
+        (("12,34", "1,5"), False),
+        (("1,2,3", "4,5,6"), False),
+    ],
+)
+def test_separators_of_thousands(capsys, write, cells, numeric):
+    name = write(text_table(x=column(*cells), y=column("p", "q", "q")))
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert ("'x': '1,234' is read as 1234" in out) == numeric
+    assert f"({int(numeric)} numeric, {int(not numeric)} categorical)" in out
+
+
+def test_values_of_thousands():
+    read = cli._as_numbers(pd.Series(["1,234", "-2,000.5", "7", None]))
+    np.testing.assert_array_equal(read, [1234, -2000.5, 7, np.nan])
+
+
+def test_thousands_in_the_target(capsys, write):
+    y = [f"{1000 + 7 * i:,}" for i in range(ROWS)]
+    out = run(capsys, write(text_table(x=numbered(), y=y)), "--target", "y")
+    assert "task      regression" in out and "'y': '1,000' is read as 1000" in out
+    assert number("test R2", out) > 0.9
+
+
+def test_codes_that_are_read_as_numbers_are_said(capsys, write):
+    name = write(text_table(zip=column("01234", "10115", "0"), y=column("p", "q")))
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert "read as numbers: '01234' of 'zip'" in out
+
+
+# The names of the columns
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("place", [0, 1])
+def test_row_numbers_without_a_name_are_left_out(capsys, write, first, place):
+    table = pd.DataFrame({"x": column("1.5", "2.5", "3"), "y": column("p", "q")})
+    table.insert(place, "", range(first, first + ROWS))
+    table.loc[5, "y"] = None  # a row that is dropped is counted all the same
+    out = run(capsys, write(table), "--target", "y", "--max-iter", "1")
+    assert f"left out, row numbers without a name: 'column {place + 1}'" in out
+    assert "features  1 (1 numeric, 0 categorical)" in out
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [*range(1, ROWS), 0],
+        range(2, ROWS + 2),
+        range(0, 2 * ROWS, 2),
+        column("a", "b"),
+        numbered(),
+    ],
+    ids=["moved", "from 2", "even", "text", "halves"],
+)
+def test_other_columns_without_a_name_are_kept(capsys, write, cells):
+    table = pd.DataFrame({"": cells, "column 1": numbered(), "y": column("p", "q")})
+    out = run(capsys, write(table), "--target", "y", "--max-iter", "1")
+    assert """a column without a name goes by its place: "column 1'\"""" in out
+    assert "features  2 (" in out and "row numbers" not in out
+
+
+def test_a_column_without_a_name_can_be_the_target(capsys, write):
+    table = pd.DataFrame({"x": numbered(), "": column("p", "q")})
+    out = run(capsys, write(table), "--target", "column 2", "--max-iter", "1")
+    assert "classes   2 ('p', 'q')" in out
+
+
+def test_a_named_column_that_numbers_the_rows_is_said(capsys, write):
+    table = pd.DataFrame(
+        {"id": range(1, ROWS + 1), "x": numbered(), "y": column("p", "q")}
+    )
+    out = run(capsys, write(table), "--target", "y", "--max-iter", "1")
+    assert "'id' only numbers the rows" in out
+    assert "features  2 (2 numeric, 0 categorical)" in out
+
+
+def test_a_target_named_twice_is_refused(capsys, write):
+    name = write("y,x,y\n" + "a,1,b\nb,2,a\n" * 20)
+    line = refuse(capsys, "train", name, "--target", "y")
+    assert "--target 'y' is the name of the columns 1 and 3" in line
+
+
+def test_features_of_one_name_are_kept_apart(capsys, write):
+    name = write("x,x,x (column 2),x.1,y\n" + "1,a,5,7,p\n2,b,6,8,q\n" * 20)
+    out = run(capsys, name, "--target", "y", "--max-iter", "1")
+    assert """columns whose name came before go by: "x (column 2)'\"""" in out
+    assert "features  4 (3 numeric, 1 categorical)" in out
+    assert """read as categories: "x (column 2)'" (2 different)""" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a;y\n1;2\n" * 9, "is the file separated by ';'?"),
+        ("a;y\n1,5;2\n" * 9, "is the file separated by ';'?"),
+        ("a\ty\n1\t2\n" * 9, "is the file separated by tabs?"),
+        ("a|y\n1|2\n" * 9, "is the file separated by '|'?"),
+        ("# by somebody\na,y\n1,2\n", "is the first line a comment?"),
+        ("1.5,red,-2\n2.5,blue,3\n", "is the first line a row of the table?"),
+        ("a, y \n1,2\n", "did you mean ' y '?"),
+        ("a,Y\n1,2\n", "did you mean 'Y'?"),
+        ("a,y\n1,2\n".encode("utf-16"), "byte 0xff is not UTF-8"),
+        (b"a,y\n" + b"1,2\n" * 10000 + b"\xe4,2\n", "byte 0xe4 is not UTF-8"),
+        ("a\0,y\n1,2\n", "no column 'z'"),
+    ],
+)
+def test_hints(capsys, write, content, expected):
+    target = "z" if expected.startswith("no") else "y"
+    assert expected in refuse(capsys, "train", write(content), "--target", target)
 
 
 @pytest.mark.parametrize("others", [["a"], ["a", "b"]])
@@ -371,13 +673,15 @@ def test_bad_arguments(capsys, argv, expected):
 @pytest.mark.parametrize(
     ("content", "target", "expected"),
     [
-        ("", "y", "No columns"),
+        ("", "y", "the file is empty"),
         ("x,y\n", "y", "a header but no rows"),
         ("x,y\n1,a\n2,b,3\n", "y", "line 3"),
         ("x,y\n1,a,3\n2,b,3\n", "y", "more cells in a row than in the header"),
-        ("x,y\n1,\xe4\n".encode("latin-1"), "y", "utf-8"),
+        ("x,y\n1,\xe4\n".encode("latin-1"), "y", "byte 0xe4 is not UTF-8"),
         (b"PK\x03\x04\xff\xfe\x00\x00" * 9, "y", "cannot read"),
         ('x,y\n1,"a\n2,b\n', "y", "cannot read"),
+        # Where pandas finds the header in another place than everybody else.
+        (b"\r,w,x,y\r" + b"1,2,a\r3,4,b\r" * 20, "y", "which names its header holds"),
         (GOOD, None, "--target is missing; the columns are 'x', 'y'"),
         (GOOD, "z", "no column 'z'; the columns are 'x', 'y'"),
         ("price,kind\n1,a\n", "Prices", "did you mean 'price'?"),

@@ -4,11 +4,24 @@ The environment variable SKBACKPROP_SIMD takes a lower one, for tests and compar
 """
 
 import os
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from .cpu import supports
+if TYPE_CHECKING:
+    from . import engine
+
+try:
+    from .cpu import supports
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        f"skbackprop has no modules compiled for Python {sys.version.split()[0]} in"
+        f" {__path__[0]}. If that is a folder of sources, run `pip install .` in the"
+        " clone; else install skbackprop anew.",
+        name=f"{__name__}.cpu",
+    ) from None
 
 #: From the lowest to the highest.
 LEVELS = ("portable", "neon", "avx2", "avx512")
@@ -19,7 +32,7 @@ def levels() -> list[str]:
     return [name for name in LEVELS if find_spec(f"{__name__}.engine_{name}")]
 
 
-def _pick(forced: str) -> tuple[str, ModuleType]:
+def _pick(forced: str) -> str:
     """The level asked for, or the highest that was built and that runs here."""
     built = levels()
     runs = [name for name in built if supports(name)]
@@ -28,10 +41,23 @@ def _pick(forced: str) -> tuple[str, ModuleType]:
         raise ImportError(
             f"SKBACKPROP_SIMD must be one of {', '.join(runs)}. Got {forced!r}: {why}."
         )
-    name = forced or runs[-1]
-    return name, import_module(f"{__name__}.engine_{name}")
+    return forced or runs[-1]
 
 
-level, engine = _pick(os.environ.get("SKBACKPROP_SIMD", "").strip().lower())
+level = _pick(os.environ.get("SKBACKPROP_SIMD", "").strip().lower())
+
+
+def __getattr__(name: str) -> ModuleType:
+    """The engine when it is first used, since it brings NumPy and SciPy."""
+    if name != "engine":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.engine_{level}")
+    globals()[name] = module
+    return module
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "engine"})
+
 
 __all__ = ["engine", "level", "levels"]
