@@ -180,18 +180,21 @@ def embedded(topology, theta, X):
 
 @pytest.mark.parametrize("hidden", [(), (40,), (40, 30)])
 def test_pre_activations_have_unit_size(hidden):
-    """And outputs are the constant."""
+    """Those of the outputs have the size that is asked for, beside the constant."""
     topology, X = topology_of(hidden), rows_of_the_table()
-    theta = initialize(topology, X, 0.5, np.random.RandomState(0))
-    assert theta.dtype == np.float32 and np.isfinite(theta).all()
-    A = embedded(topology, theta, X)
-    weights, biases = topology.views(theta)
-    for W, bias in zip(weights[:-1], biases[:-1], strict=True):
-        Z = A @ W
-        assert_allclose(np.sqrt((Z**2).mean()), 1, rtol=1e-4)
-        assert (bias == 0).all()
-        A = np.maximum(Z, 0)
-    assert (weights[-1] == 0).all() and (biases[-1] == 0.5).all()
+    for scale in 0.0, 0.5, 1.0:
+        theta = initialize(topology, X, 0.7, scale, np.random.RandomState(0))
+        assert theta.dtype == np.float32 and np.isfinite(theta).all()
+        A = embedded(topology, theta, X)
+        weights, biases = topology.views(theta)
+        for W, bias in zip(weights[:-1], biases[:-1], strict=True):
+            Z = A @ W
+            assert_allclose(np.sqrt((Z**2).mean()), 1, rtol=1e-4)
+            assert (bias == 0).all()
+            A = np.maximum(Z, 0)
+        Z = A @ weights[-1]
+        assert_allclose(np.sqrt((Z**2).mean()), scale, rtol=1e-4)
+        assert (biases[-1] == np.float32(0.7)).all()
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -201,9 +204,9 @@ def test_first_parameters_are_no_matter_of_blas(n_threads):
         return  # this level has BLAS alone
     topology, X = topology_of((300, 300)), rows_of_the_table(1024)
     seeds = np.random.RandomState(0), np.random.RandomState(0)
-    want = initialize(topology, X, 0.0, seeds[0])
+    want = initialize(topology, X, 0.0, 1.0, seeds[0])
     with threadpool_limits(n_threads, user_api="blas"):
-        found = initialize(topology, X, 0.0, seeds[1])
+        found = initialize(topology, X, 0.0, 1.0, seeds[1])
     assert_array_equal(found, want)
 
 
@@ -240,7 +243,7 @@ def test_outputs_begin_at_the_best_constant(weighted):
 
 def test_curves_begin_as_straight_lines():
     topology, X = topology_of(), rows_of_the_table()
-    theta = initialize(topology, X, 0.0, np.random.RandomState(0))
+    theta = initialize(topology, X, 0.0, 1.0, np.random.RandomState(0))
     V, b, u, m, tables = topology.embeddings.views(theta)
     assert all((curve == 0).all() for curve in V)
     for each in (b, u, m, *tables):
@@ -253,10 +256,10 @@ def test_first_parameters_of_one_row_and_of_constant_columns():
     row = rows_of_the_table()[:1]
     for X in row, np.repeat(row, 51, axis=0), np.zeros((50, 6), dtype=np.float32):
         for seed in range(20):
-            theta = initialize(topology, X, 0.0, np.random.RandomState(seed))
+            theta = initialize(topology, X, 0.0, 1.0, np.random.RandomState(seed))
             assert np.isfinite(theta).all()
             A = embedded(topology, theta, X)
-            for W in topology.views(theta)[0][:-1]:
+            for W in topology.views(theta)[0]:
                 # Draws of one normal distribution: no unit has exploded.
                 assert np.abs(W).max() < 5 * W.std()
                 A = np.maximum(A @ W, 0)
@@ -266,7 +269,8 @@ def test_first_parameters_of_one_row_and_of_constant_columns():
 def test_first_parameters_follow_the_stream():
     topology, X = topology_of(), rows_of_the_table()
     one, same, other = (
-        initialize(topology, X, 0.0, np.random.RandomState(seed)) for seed in (0, 0, 1)
+        initialize(topology, X, 0.0, 1.0, np.random.RandomState(seed))
+        for seed in (0, 0, 1)
     )
     assert_array_equal(one, same)
     assert (one != other).mean() > 0.8

@@ -48,15 +48,16 @@ def initialize(
     topology: Topology,
     X: Array,
     output_bias: Array,
+    output_scale: float,
     random_state: np.random.RandomState,
 ) -> Array:
     """First parameters that fit rows of the table.
 
-    A network begins as the best constant: the weights of its outputs are zero. All
-    pre-activations of a hidden layer together have a root mean square of 1. (Mishkin
-    and Matas (2016) divide by a standard deviation; that of one unit is nearly zero
-    where its inputs have few directions, as those of a single column.) Curves begin as
-    straight lines, and biases of hidden layers at zero.
+    All pre-activations of a layer together have a root mean square of 1, those of the
+    outputs of ``output_scale`` beside the bias. (Mishkin and Matas (2016) divide by a
+    standard deviation; that of one unit is nearly zero where its inputs have few
+    directions, as those of a single column.) Curves begin as straight lines, and biases
+    at zero, but those of the outputs at what is best without any column.
     """
     embeddings = topology.embeddings
     theta = np.zeros(topology.n_parameters, dtype=np.float32)
@@ -66,14 +67,23 @@ def initialize(
         each[...] = random_state.normal(size=each.shape)
     A = _embedded(topology, theta, X)
     weights, biases = topology.views(theta)
-    for W, kind in zip(weights[:-1], topology.activations, strict=False):
+    for W, kind in zip(weights, topology.activations, strict=True):
         W[...] = random_state.normal(size=W.shape)
         Z = affine(A, W)
         size = np.float32(np.sqrt(np.mean(np.square(Z, dtype=np.float64))))
         size = size or np.float32(np.sqrt(len(W)))  # no row has anything here
         W /= size
-        A = activate(kind, Z / size)
+        if W is not weights[-1]:
+            A = activate(kind, Z / size)
+    weights[-1][...] *= np.float32(output_scale)
     biases[-1][...] = output_bias
+    return theta
+
+
+def constant_parameters(topology: Topology, output_bias: Array) -> Array:
+    """Parameters of a network whose outputs are the same for all rows."""
+    theta = np.zeros(topology.n_parameters, dtype=np.float32)
+    topology.views(theta)[1][-1][...] = output_bias
     return theta
 
 
@@ -151,7 +161,9 @@ def train_member(
     random_state = np.random.RandomState(seed)
     sample = rows[random_state.permutation(len(rows))[:_SAMPLE]]
     output_bias = best_constant(topology, table, rows)
-    theta = initialize(topology, table.X[sample], output_bias, random_state)
+    theta = initialize(
+        topology, table.X[sample], output_bias, recipe.output_scale, random_state
+    )
     rates, decays = group_factors(topology)
     optimizer = Optimizer(
         Solver.ADAMW,
@@ -183,31 +195,26 @@ def train_member(
         validate=validate,
         keeps_state=False,
     )
-    # No epoch is kept that is worse than the constant which the network begins as; one
-    # that is as good is.
-    constant = validate(theta)
-    history = History()
-    if np.isfinite(constant):
-        history.best_validation_score = np.nextafter(constant, -np.inf)
     state = State(
         theta,
         np.zeros((n_slots(Solver.ADAMW), len(theta)), dtype=np.float32),
         optimizer,
         random_state,
         rows.copy(),
-        history,
+        History(),
     )
+    constant = constant_parameters(topology, output_bias)
+    constant_score = validate(constant)
     ended = train(problem, state, lambda history, message: stop())
     scores = list(state.history.validation_scores)
-    if not np.isfinite(scores).any():
-        if ended == DIVERGED:
-            raise diverged(recipe)
-        epoch = 0 if np.isfinite(constant) else len(scores)
-    else:
-        epoch = 1 + int(np.nanargmax(scores))
-        epoch = epoch if not scores[epoch - 1] < constant else 0
-    score = scores[epoch - 1] if epoch else constant
-    return Member(state.theta, epoch, score, scores, ended)
+    found = np.isfinite(scores).any()
+    if ended == DIVERGED and not found:
+        raise diverged(recipe)
+    epoch = 1 + int(np.nanargmax(scores)) if found else len(scores)
+    # An epoch that is as good as the constant is kept, and none that is worse.
+    if np.isfinite(constant_score) and not scores[epoch - 1] >= constant_score:
+        return Member(constant, 0, constant_score, scores, ended)
+    return Member(state.theta, epoch, scores[epoch - 1], scores, ended)
 
 
 def diverged(recipe: Recipe) -> ValueError:

@@ -22,6 +22,8 @@ class Recipe:
     dropout: float
     n_bins: int
     embedding_size: int
+    #: The root mean square that outputs of a network begin with, the constant aside.
+    output_scale: float
     #: Epochs without a better score after which a network is given up.
     n_iter_no_change: float
 
@@ -53,6 +55,9 @@ COMMON: dict[str, Any] = {
     "dropout": 0.1,
     "n_bins": ((10_000, 48), (None, 128)),
     "embedding_size": 8,
+    # What a few hundred rows do not make a network forget is noise; with more of them
+    # networks of a bag that begin differently are worth more.
+    "output_scale": ((1_000, 0.0), (None, 1.0)),
     "n_iter_no_change": 12,
 }
 
