@@ -521,7 +521,7 @@ def test_below_the_bound_no_output_overflows(size, hidden, activation, dtype):
 
 def test_the_bound_with_embeddings():
     rng = np.random.RandomState(0)
-    embeddings = Embeddings([[-3.0, 0.5, 40.0], [0.0, 1.0]], 1, [3], 4, 2)
+    embeddings = Embeddings([[-3.0, 0.5, 4e12], [0.0, 1.0]], 1, [3], 4, 2)
     topology = make_topology(
         [embeddings.n_outputs, 3, 1], ["relu"], "identity", "squared_error",
         embeddings=embeddings,

@@ -335,7 +335,8 @@ def test_calls_keep_their_relation(dtype, scale, through_pickle):
 def test_a_light_call_moves_little(order):
     X, y, w = weighted_problem(np.float32)
     settings = {"solver": "sgd", "momentum": 0, "alpha": 0, "random_state": 0}
-    weights = [w * 1e-200, w] if order == "light first" else [w, w * 1e-200]
+    weights = [w * 1e-200, w * 1e150]
+    weights = weights if order == "light first" else weights[::-1]
     model = BackpropMLPClassifier((5,), shuffle=False, **settings)
     model.partial_fit(X, y, weights[0], classes=[0, 1, 2])
     before = model.coefs_[0].copy()
@@ -345,9 +346,9 @@ def test_a_light_call_moves_little(order):
         assert_array_equal(moved, 0)
     else:  # wbar is half of what the second call alone would have
         alone = BackpropMLPClassifier((5,), shuffle=False, **settings)
-        alone.partial_fit(X, y, w, classes=[0, 1, 2])
+        alone.partial_fit(X, y, w * 1e150, classes=[0, 1, 2])
         start = alone.coefs_[0].copy()
-        alone.partial_fit(X, y, w)
+        alone.partial_fit(X, y, w * 1e150)
         assert_allclose(moved, 2 * (alone.coefs_[0] - start), rtol=0.2, atol=1e-5)
         assert np.abs(moved).max() > 1e-4
 
@@ -363,7 +364,9 @@ def test_calls_without_weights_weigh_one():
         return parameters(one)
 
     heavy = np.full(90, 2.0**40)
-    for weights in ([heavy, None], [None, heavy], [heavy * 2.0**-80, None]):
+    huge = np.full(90, 2.0**1020)  # whose sum is no double
+    light = heavy * 2.0**-80
+    for weights in [heavy, None], [None, heavy], [light, None], [huge, None]:
         given = [np.ones(90) if w is None else w for w in weights]
         for a, b in zip(model(*weights), model(*given), strict=True):
             assert_array_equal(a, b)
