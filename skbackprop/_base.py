@@ -100,7 +100,15 @@ class BaseBackpropMLP(BaseEstimator):
         """Take in what y says of the classes, or check that they are known."""
         raise NotImplementedError
 
-    def _targets(self, y: Any, dtype: Any) -> Targets:
+    def _plain_y(self, y: Any, name: str = "y") -> Any:
+        """y, y_val or classes as a plain array; nothing in it is missing."""
+        raise NotImplementedError
+
+    def _check_known(self, y: Any, name: str = "y") -> None:
+        """Refuse a y that is not like the one that was learnt."""
+        raise NotImplementedError
+
+    def _targets(self, y: Any, dtype: Any, name: str = "y") -> Targets:
         """y to numbers, with the classes as they are known."""
         raise NotImplementedError
 
@@ -171,6 +179,7 @@ class BaseBackpropMLP(BaseEstimator):
                     "for another type. Fit with warm_start=False."
                 )
             dtype = had
+        y = self._plain_y(y)
         X, y = self._validated(X, y, dtype=dtype, reset=first)
         y = as_column(y)
         self._learn_targets(y, first=first, incremental=incremental, classes=classes)
@@ -202,7 +211,7 @@ class BaseBackpropMLP(BaseEstimator):
         state = self._state(theta, rng, split.train, history, saved)
         problem = self._problem(topology, table, exponent, state, saved, incremental)
         if self.early_stopping and self.solver != "lbfgs":
-            score = validator(self, X, y, targets, split, problem)
+            score = validator(self, X, y, targets, split, problem, theta)
             problem = replace(problem, validate=score)
             if not first:
                 # What is to be improved on, by the scoring and data of this call.

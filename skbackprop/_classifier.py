@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from numbers import Real
 from typing import Any
 
@@ -10,13 +11,13 @@ import scipy.sparse as sp
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.multiclass import unique_labels
 
 from . import _parameters as allow
 from ._base import BaseBackpropMLP, is_stochastic
 from ._layers import Array
 from ._snapshot import reads_at_once
-from ._targets import ClassTargets, is_text
+from ._targets import ClassTargets, listed
 
 
 class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
@@ -73,7 +74,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
         Whether the end is decided on validation rows, and the best epoch restored.
     validation_fraction : float, default=0.1
         Share of the rows that is set aside for validation; stratified for two
-        classes.
+        classes, and for more where there is a ``scoring``.
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of Adam's moments, in [0, 1).
     epsilon : float, default=1e-8
@@ -319,13 +320,21 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
                     "classes must be passed on the first call to partial_fit."
                 )
             return False
-        if known is None:
-            self.classes_ = unique_labels(classes)
-            return True
-        if not np.array_equal(known, unique_labels(classes)):
+        asked = self._plain_y(classes, "classes")
+        if np.ndim(asked) != 1:
             raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to "
-                f"partial_fit, was: {known!r}"
+                "classes must be a one-dimensional array or list of labels. "
+                f"Got {reprlib.repr(classes)}."
+            )
+        self._kind_of(asked, "classes")
+        labels = unique_labels(asked)
+        if known is None:
+            self.classes_ = labels
+            return True
+        if known.tolist() != labels.tolist():
+            raise ValueError(
+                f"`classes={listed(labels)}` is not the same as on last call to "
+                f"partial_fit, was: {listed(known)}"
             )
         return False
 
@@ -336,34 +345,25 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
             self._read_classes(y)
             return
         if first and self._first_call(classes):
-            multilabel = type_of_target(y).startswith("multilabel")
+            multilabel = self._kind_of(y, "y") == "multilabel-indicator"
             asked = self.classes_
             self._read_classes(y if multilabel else asked)
-            if not np.array_equal(asked, self.classes_):
+            if asked.tolist() != self.classes_.tolist():
                 raise ValueError(
                     f"classes must be {self.classes_.tolist()} for a y of "
-                    f"{len(self.classes_)} labels. Got {classes!r}."
+                    f"{len(self.classes_)} labels. Got {listed(asked)}."
                 )
         elif classes is not None:
             self._first_call(classes)
-        if is_text(y) != is_text(self.classes_):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`: text and numbers are mixed. "
-                f"`self.classes_` has dtype {self.classes_.dtype}, `y` has {y.dtype}."
-            )
-        seen = unique_labels(y)
         if self.warm_start and not incremental:
-            if set(seen) != set(self.classes_):
+            seen = unique_labels(y)
+            if set(seen.tolist()) != set(self.classes_.tolist()):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in "
-                    f"the previous call to fit. Previously got {self.classes_}, `y` "
-                    f"has {seen}"
+                    f"the previous call to fit. Previously got {listed(self.classes_)},"
+                    f" `y` has {listed(seen)}"
                 )
-        elif len(np.setdiff1d(seen, self.classes_, assume_unique=True)):
-            raise ValueError(
-                "`y` has classes not in `self.classes_`. `self.classes_` has "
-                f"{self.classes_}. 'y' has {seen}."
-            )
+        self._check_known(y)
 
     def _loss_name(self) -> str:
         softmax = self.out_activation_ == "softmax"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from inspect import signature
 from math import ceil
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +14,8 @@ from sklearn.utils import check_X_y
 from ._features import as_numpy, checked_features
 from ._inputs import Targets, as_column, as_given, checked_weights, table_of
 from ._layers import Array, without_smoothing
-from ._table import predict, scale_weights, value_and_gradient
+from ._scoring import check_score, score_on, scorer_of
+from ._table import Table, predict, scale_weights, value_and_gradient
 from ._training import Problem
 
 
@@ -25,8 +24,9 @@ class Split(NamedTuple):
 
     train: Array
     held_out: Array | None
-    #: The random stream as it was before the split was drawn.
-    drawn: np.random.RandomState | None
+    #: The random stream as it was before the split was drawn, and whether that was to
+    #: have every class on both sides.
+    drawn: tuple[np.random.RandomState, bool] | None
     #: X_val, y_val and sample_weight_val, where they were given.
     given: tuple[Any, Any, Any] | None
 
@@ -56,33 +56,73 @@ def split_rows(
         return Split(rows, None, None, None)
     # A warm fit draws the same split again, so that no training row leaks.
     drawn = saved.get("split_stream")
-    source = rng if drawn is None else copy.deepcopy(drawn)
-    drawn = copy.deepcopy(source)
+    if isinstance(drawn, np.random.RandomState):  # as 0.1.0 stored it
+        drawn = (drawn, False)
+    stream, every_class = drawn or (rng, estimator.scoring is not None)
+    source = stream if drawn is None else copy.deepcopy(stream)
+    drawn = (copy.deepcopy(source), every_class)
+    labels = targets.stratify
+    if every_class and targets.labels is not None:
+        labels = targets.labels
+    _check_split(estimator, n, labels)
     del rows
     rows, held_out = draw_split(
-        n, estimator.validation_fraction, targets.stratify, source
+        n, estimator.validation_fraction, labels, source, every_class
     )
-    if len(held_out) < 2:
-        raise ValueError(
-            "The validation set is too small. Increase 'validation_fraction' "
-            "or the size of your dataset."
-        )
     return Split(rows, held_out, drawn, None)
 
 
+def _check_split(estimator: Any, n: int, labels: Array | None) -> None:
+    """Refuse a split that leaves a side, or one of two classes, with too few rows."""
+    fraction = estimator.validation_fraction
+    n_test = ceil(fraction * n)
+    classes = getattr(estimator, "classes_", ())
+    if labels is not None and len(classes) == 2:
+        counts = np.bincount(labels, minlength=2)
+        if counts.min() == 1:
+            rare = classes.tolist()[int(counts.argmin())]
+            raise ValueError(
+                "early_stopping=True wants rows of both classes to train on and to "
+                f"validate on, but y has only one row of class {rare!r}. Pass X_val "
+                "and y_val, or take early_stopping=False."
+            )
+        if min(n_test, n - n_test) < 2:
+            raise ValueError(
+                f"validation_fraction={fraction!r} of n_samples={n} is {n_test} to "
+                f"validate on and {n - n_test} to train on: both must have room for "
+                "both classes."
+            )
+    if n_test < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the "
+            f"size of your dataset: {fraction!r} of n_samples={n} is {n_test}."
+        )
+    if n_test == n:
+        raise ValueError(
+            f"validation_fraction={fraction!r} of n_samples={n} leaves none to train "
+            "on."
+        )
+
+
 def draw_split(
-    n: int, fraction: float, labels: Array | None, rng: np.random.RandomState
+    n: int,
+    fraction: float,
+    labels: Array | None,
+    rng: np.random.RandomState,
+    every_class: bool = False,
 ) -> tuple[Array, Array]:
     """Training and held-out rows, as scikit-learn's ``train_test_split`` draws them.
 
     That goes through lists of 40 bytes per row where it stratifies. Shuffling in
-    place makes the same draws on 4; ``labels`` are of two classes.
+    place makes the same draws on 4. With ``every_class`` both sides have a row of every
+    class where there is one to spare, and no class is too rare.
     """
     counts = np.array([n]) if labels is None else np.bincount(labels, minlength=1)
     counts = counts[counts > 0]
     n_test = ceil(fraction * n)
-    least = 1 if labels is None else len(counts)
-    if min(n_test, n - n_test) < least or (labels is not None and counts.min() < 2):
+    strict = labels is not None and not (every_class and len(counts) > 2)
+    least = len(counts) if strict else 1
+    if min(n_test, n - n_test) < least or (strict and counts.min() < 2):
         # Raises, with the words that scikit-learn has for this case.
         from sklearn.model_selection import train_test_split
 
@@ -94,6 +134,9 @@ def draw_split(
         return order[n_test:].astype(np.intp), order[:n_test].astype(np.intp)
     train_counts = _shares(counts, n - n_test, rng)
     test_counts = _shares(counts - train_counts, n_test, rng)
+    if every_class:
+        test_counts = _with_every_class(test_counts, counts)
+        train_counts = counts - test_counts
     train, test = [], []
     for label, k, m in zip(np.unique(labels), train_counts, test_counts, strict=True):
         group = np.flatnonzero(labels == label).astype(kind)
@@ -121,6 +164,20 @@ def _shares(counts: Array, total: int, rng: np.random.RandomState) -> Array:
     return shares.astype(int)
 
 
+def _with_every_class(shares: Array, counts: Array) -> Array:
+    """Shares of as many rows, none of them 0 or all of a class, where that can be."""
+    low, high = np.minimum(counts - 1, 1), counts - 1
+    total = shares.sum()
+    if not low.sum() <= total <= high.sum():
+        return shares
+    shares = np.clip(shares, low, high)
+    while (excess := shares.sum() - total) > 0:
+        shares[np.argmax(shares - low)] -= 1
+    for _ in range(-excess):
+        shares[np.argmax(high - shares)] += 1
+    return shares
+
+
 def validator(
     estimator: Any,
     X: Any,
@@ -128,8 +185,9 @@ def validator(
     targets: Targets,
     split: Split,
     problem: Problem,
+    theta: Array,
 ) -> Callable[[Array], float]:
-    """The function from parameters to the validation score."""
+    """The function from parameters to the validation score; tried on theta."""
     # Smoothed labels are for training; what validates is what was observed.
     topology = without_smoothing(problem.topology)
     table, rows, exponent = problem.table, split.held_out, problem.weight_exponent
@@ -137,7 +195,7 @@ def validator(
         X_val, y_val, (weights, exponent) = _checked_validation(
             estimator, split.given, X.dtype
         )
-        targets = estimator._targets(y_val, X.dtype)
+        targets = estimator._targets(y_val, X.dtype, "y_val")
         weights = estimator._weights(y_val, weights)
         if weights is not None:
             weights, exponent = scale_weights(weights, exponent)
@@ -169,29 +227,29 @@ def validator(
     else:
         if split.held_out is not None:
             X_val, y_val = X[rows], y[rows]
-        from sklearn.metrics import check_scoring  # long to load
-
-        scorer = check_scoring(estimator, scoring=estimator.scoring)
-        kwargs = {}
-        if weights is not None and takes_weights(scorer):
-            kwargs = {"sample_weight": as_given(weights, exponent)}
+        weights = None if weights is None else as_given(weights, exponent)
+        on_rows = score_on(scorer_of(estimator), X_val, y_val, weights)
         probe = estimator._probe(targets, topology)
 
         def score(theta: Array) -> float:
             probe._set_parameters(topology, theta)
-            value = scorer(probe, X_val, y_val, **kwargs)
-            if not isinstance(value, Real):
-                raise ValueError(f"scoring must return a number. Got {value!r}.")
-            return float(value)
+            return on_rows(probe)
 
+        lacking, remedy = _lacking(estimator, problem.table, table, rows)
+        check_score(estimator, lambda: score(theta), lacking, remedy)
     return score
 
 
-def takes_weights(scorer: Callable[..., Any]) -> bool:
-    parameters = signature(scorer).parameters
-    return "sample_weight" in parameters or any(
-        each.kind == each.VAR_KEYWORD for each in parameters.values()
-    )
+def _lacking(
+    estimator: Any, given: Table, validating: Table, rows: Array
+) -> tuple[str, str]:
+    """The rarest class that rows to validate on lack, and what to do about it."""
+    every = np.arange(given.n_rows)
+    lacking, count = estimator._lacking(given, every, validating, rows)
+    if validating is not given:
+        return lacking, "give X_val and y_val such rows"
+    more = "raise validation_fraction, " if count > 1 else ""
+    return lacking, f"{more}pass X_val and y_val that have it, or take scoring='loss'"
 
 
 def _checked_validation(
@@ -201,6 +259,7 @@ def _checked_validation(
     X_val, y_val, weight_val = map(
         as_numpy, given, ("X_val", "y_val", "sample_weight_val")
     )
+    y_val = estimator._plain_y(y_val, "y_val")
     with np.errstate(over="ignore"):
         X_val = checked_features(
             estimator, X_val, name="X_val", dtype=dtype, order="C", reset=False
@@ -216,5 +275,5 @@ def _checked_validation(
         estimator=estimator,
     )
     y_val = as_column(y_val)
-    estimator._learn_targets(y_val, first=False, incremental=True, classes=None)
+    estimator._check_known(y_val, "y_val")
     return X_val, y_val, checked_weights("sample_weight_val", weight_val, X_val)

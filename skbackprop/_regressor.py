@@ -224,10 +224,13 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
     def _learn_targets(
         self, y: Any, *, first: bool, incremental: bool, classes: Any
     ) -> None:
-        self._check_numbers(y)
+        self._check_known(y)
+
+    def _check_known(self, y: Any, name: str = "y") -> None:
+        super()._check_known(y, name)
         if self.loss == "poisson" and np.any(y < 0):
             raise ValueError(
-                "y must not be negative for loss='poisson'. "
+                f"{name} must not be negative for loss='poisson'. "
                 f"Got a smallest value of {y.min()}."
             )
 

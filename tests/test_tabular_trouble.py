@@ -616,7 +616,7 @@ def test_networks_begin_differently():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"y_val": np.zeros((len(Y), 2))}, "In y_val"),
+        ({"y_val": np.zeros((len(Y), 2))}, "y_val must have shape"),
         ({"sample_weight_val": np.full(len(Y), 1.9)}, "sample_weight_val times"),
     ],
 )

@@ -21,10 +21,10 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _parameters as allow
-from .._early_stopping import takes_weights
 from .._features import as_numpy
 from .._inputs import Targets, as_column, as_given, checked_weights, table_of
 from .._layers import Array, make_topology, without_smoothing
+from .._scoring import check_score, score_on, scorer_of
 from .._snapshot import become, working_copy
 from .._table import (
     Table,
@@ -115,12 +115,22 @@ class BaseTabularMLP(BaseEstimator):
         """Take in what y says of the classes, or of the scale of its numbers."""
         raise NotImplementedError
 
-    def _encoded(self, y: Any) -> Targets:
+    def _plain_y(self, y: Any, name: str = "y") -> Any:
+        """y or y_val as a plain array; nothing in it is missing."""
+        raise NotImplementedError
+
+    def _encoded(self, y: Any, name: str = "y") -> Targets:
         """y as the networks see it, with what has been learnt of it."""
         raise NotImplementedError
 
-    def _check_known(self, y: Any) -> None:
+    def _check_known(self, y: Any, name: str = "y") -> None:
         """Refuse a y_val that is not like y."""
+        raise NotImplementedError
+
+    def _lacking(
+        self, table: Table, rows: Array, validating: Table, held: Array
+    ) -> tuple[str, int]:
+        """The rarest class of some rows that others lack, in words, and its rows."""
         raise NotImplementedError
 
     def _strata(self, targets: Targets, rows: Array) -> Array | None:
@@ -196,9 +206,13 @@ class BaseTabularMLP(BaseEstimator):
         topology = self._plan(encoder, edges, targets, recipe)
         validation = self._checked_validation(X_val, y_val, weight_val)
         random_state = check_random_state(self.random_state)
-        held_out = self._held_out(recipe, rows, targets, validation, random_state)
+        score, check = self._scorer(topology, X, y, table, exponent, validation)
+        held_out = self._held_out(
+            recipe, rows, targets, validation, random_state, check
+        )
+        if self.n_folds is None:
+            recipe = replace(recipe, n_folds=len(held_out) // recipe.n_repeats)
         seeds = random_state.randint(2**31, size=len(held_out))
-        score = self._scorer(topology, X, y, table, exponent, validation)
 
         def train_one(number: int, stop: Callable[[], bool]) -> Member:
             train_rows, held = held_out[number]()
@@ -228,7 +242,7 @@ class BaseTabularMLP(BaseEstimator):
     def _checked_y(self, y: Any, matrix: Array, name: str = "y") -> Any:
         """y, or y_val, as an array of as many rows as the matrix."""
         y = check_array(
-            y,
+            self._plain_y(y, name),
             accept_sparse="csr",
             ensure_2d=False,
             allow_nd=False,
@@ -236,8 +250,6 @@ class BaseTabularMLP(BaseEstimator):
             input_name=name,
             ensure_min_samples=0,
         )
-        if y.dtype.kind == "O" and any(value is None for value in y.flat):
-            raise ValueError(f"Input {name} contains None. Drop the rows without it.")
         check_consistent_length(matrix, y)
         return as_column(y)
 
@@ -302,11 +314,8 @@ class BaseTabularMLP(BaseEstimator):
             raise kind(message) from None
         y_val = self._checked_y(y_val, matrix, "y_val")
         weights, exponent = checked_weights("sample_weight_val", weight_val, matrix)
-        try:
-            self._check_known(y_val)
-            targets, weights = self._encoded(y_val), self._weights(y_val, weights)
-        except ValueError as error:  # it speaks of y
-            raise ValueError(f"In y_val, as in y: {error}") from None
+        self._check_known(y_val, "y_val")
+        targets, weights = self._encoded(y_val, "y_val"), self._weights(y_val, weights)
         weights, exponent = _as_read(weights, exponent, "sample_weight_val")
         table = table_of(matrix, targets, weights)
         if not table.weight_sum(np.arange(len(matrix))) > 0:
@@ -320,21 +329,41 @@ class BaseTabularMLP(BaseEstimator):
         targets: Targets,
         validation: Validation | None,
         random_state: np.random.RandomState,
+        check: Callable[[Array, Array], None],
     ) -> list[Callable[[], tuple[Array, Array]]]:
-        """For every member, what gives the rows that train it and that validate it."""
+        """For every member, what gives the rows that train it and that validate it.
+
+        Where the scorer needs every class, and nobody asked for so many folds, there
+        are no more of them than rows of the rarest class.
+        """
         if validation is not None:
             of_val = np.arange(validation.table.n_rows)
+            check(rows, of_val)
             return [lambda: (rows, of_val)] * (recipe.n_folds * recipe.n_repeats)
         n_folds = min(recipe.n_folds, len(rows))
         if n_folds == 1:  # nothing can be held out
+            check(rows, rows)
             return [lambda: (rows, rows)] * recipe.n_repeats
         strata = self._strata(targets, rows)
-        parts = []
-        for _ in range(recipe.n_repeats):
-            folds = fold_numbers(len(rows), n_folds, strata, random_state)
-            for fold in range(n_folds):
-                parts.append(_Part(rows, folds, fold))
-        return parts
+
+        def dealt(n_folds: int) -> list[Callable[[], tuple[Array, Array]]]:
+            parts = []
+            for _ in range(recipe.n_repeats):
+                folds = fold_numbers(len(rows), n_folds, strata, random_state)
+                parts += [_Part(rows, folds, fold) for fold in range(n_folds)]
+            for part in parts:
+                check(rows, part()[1])
+            return parts
+
+        try:
+            return dealt(n_folds)
+        except ValueError:
+            fewest = 0
+            if strata is not None:
+                fewest = int(np.unique(strata, return_counts=True)[1].min())
+            if self.n_folds is not None or not 1 < fewest < n_folds:
+                raise
+        return dealt(fewest)
 
     def _scorer(
         self,
@@ -344,9 +373,15 @@ class BaseTabularMLP(BaseEstimator):
         table: Table,
         exponent: int,
         validation: Validation | None,
-    ) -> Callable[[Array], Callable[[Array], float]]:
-        """What makes, of the rows held out, the function from theta to a score."""
+    ) -> tuple[
+        Callable[[Array], Callable[[Array], float]], Callable[[Array, Array], None]
+    ]:
+        """What makes, of the rows held out, the function from theta to a score.
+
+        And what raises, given all rows and those held out, where they have no score.
+        """
         plain = without_smoothing(topology)
+        given = table
         if validation is not None:
             X, y, table, exponent = validation
 
@@ -357,28 +392,40 @@ class BaseTabularMLP(BaseEstimator):
             )
 
         if self.scoring == "loss":
-            return loss_of
-        from sklearn.metrics import check_scoring  # long to load
-
-        scorer = check_scoring(self, scoring=self.scoring)
+            return loss_of, lambda rows, held: None
+        scorer = scorer_of(self)
 
         def score_of(held: Array) -> Callable[[Array], float]:
-            X_held, y_held = rows_of(X, held), y[held]
-            kwargs = {}
-            if len(table.sample_weight) and takes_weights(scorer):
-                kwargs["sample_weight"] = as_given(table.sample_weight[held], exponent)
+            weights = None
+            if len(table.sample_weight):  # a row of weight 0 validates nothing
+                held = held[table.sample_weight[held] > 0]
+                weights = as_given(table.sample_weight[held], exponent)
+            on_rows = score_on(scorer, rows_of(X, held), y[held], weights)
             probe = copy.copy(self)
 
             def score(theta: Array) -> float:
                 probe._bag = (topology, [theta])
-                value = scorer(probe, X_held, y_held, **kwargs)
-                if not isinstance(value, Real):
-                    raise ValueError(f"scoring must return a number. Got {value!r}.")
-                return float(value)
+                return on_rows(probe)
 
             return score
 
-        return score_of
+        tried: list[Array] = []
+
+        def check(rows: Array, held: Array) -> None:
+            lacking, count = self._lacking(given, rows, table, held)
+            if not lacking and tried:
+                return
+            remedy = "pass X_val and y_val that have it, or take scoring='loss'"
+            if table is not given:
+                remedy = "give X_val and y_val such rows"
+            elif count > 1:
+                remedy = f"take n_folds={count} or fewer, {remedy}"
+            theta = np.zeros(topology.n_parameters, np.float32)
+            check_score(self, lambda: score_of(held)(theta), lacking, remedy)
+            if not lacking:
+                tried.append(held)
+
+        return score_of, check
 
     def _report(self, number: int, member: Member) -> None:
         if self.verbose:

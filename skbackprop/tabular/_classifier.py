@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from .. import _parameters as allow
 from .._inputs import Targets
@@ -76,7 +75,8 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         out have the smallest log-loss (Guo et al., 2017).
     scoring : str or callable, default='loss'
         What the best epoch is the best by: 'loss', the negated log-loss, any scorer of
-        scikit-learn, or a callable ``scorer(estimator, X, y)``.
+        scikit-learn, or a callable ``scorer(estimator, X, y)``. Where it cannot do
+        without a class, ``n_folds=None`` is no more than the rows of the rarest.
     time_limit : float, default=None
         Seconds after which no network is begun that would take longer, and none goes
         on. The one option by which the same seed may give another model.
@@ -230,20 +230,10 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         return self._guarded_fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
     def _learn_targets(self, y: Any, weights: Array | None) -> None:
-        check_classification_targets(y)
         self._read_classes(y)
 
-    def _encoded(self, y: Any) -> Targets:
-        return self._targets(y, np.float32)
-
-    def _check_known(self, y: Any) -> None:
-        check_classification_targets(y)
-        unknown = np.setdiff1d(unique_labels(y), self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"y_val has classes that y has not: {unknown.tolist()}. "
-                f"The classes are {self.classes_.tolist()}."
-            )
+    def _encoded(self, y: Any, name: str = "y") -> Targets:
+        return self._targets(y, np.float32, name)
 
     def _strata(self, targets: Targets, rows: Array) -> Array | None:
         if targets.labels is not None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import assert_all_finite
 
 from .. import _parameters as allow
 from .._inputs import Targets
@@ -166,13 +165,7 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
 
     def _checked_y(self, y: Any, matrix: Array, name: str = "y") -> Any:
         y = super()._checked_y(y, matrix, name)
-        if y.dtype.kind == "O":
-            try:
-                y = y.astype(np.float64)
-            except (TypeError, ValueError):
-                raise ValueError(f"{name} must hold numbers, but has others.") from None
-            assert_all_finite(y, input_name=name)
-        self._check_numbers(y)
+        self._check_numbers(y, name)
         return y.astype(np.float64)
 
     def _learn_targets(self, y: Any, weights: Array | None) -> None:
@@ -191,24 +184,21 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         self.target_scale_ = np.where(scale > 0, scale / shrink, 1.0)
         self.quantiles_ = np.array(self._levels()) if self.loss == "quantile" else None
 
-    def _encoded(self, y: Any) -> Targets:
+    def _encoded(self, y: Any, name: str = "y") -> Targets:
         Y = y[:, None] if y.ndim == 1 else y
         if Y.shape[1] != len(self.target_mean_):
             raise ValueError(
-                f"y_val must have {len(self.target_mean_)} columns. Got {Y.shape[1]}."
+                f"{name} must have {len(self.target_mean_)} columns. Got {Y.shape[1]}."
             )
         mean, scale, shrink = self.target_mean_, self.target_scale_, _shrink(Y)
         with np.errstate(all="ignore"):  # what is not finite is refused
             Y = ((Y * shrink - mean * shrink) / (scale * shrink)).astype(np.float32)
         if not np.isfinite(Y).all():
             raise ValueError(
-                "y has a number that is too far from the others: over 1e38 times "
+                f"{name} has a number that is too far from the others: over 1e38 times "
                 "their standard deviation from their mean."
             )
-        return self._targets(Y, np.dtype(np.float32))
-
-    def _check_known(self, y: Any) -> None:
-        """Any numbers will do."""
+        return self._targets(Y, np.dtype(np.float32), name)
 
     def _strata(self, targets: Targets, rows: Array) -> Array | None:
         """Groups of neighbouring targets, so that every fold has some of all sizes."""
