@@ -35,7 +35,7 @@ def no_validation(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("validated")
 
-    monkeypatch.setattr(_base, "validate_data", refuse)
+    monkeypatch.setattr(_base, "checked_features", refuse)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 63, 64, 65, 1000, 10_000])

@@ -49,7 +49,8 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         :class:`BackpropMLPClassifier`.
     n_folds, n_repeats : int, default=None
         Folds that the rows are dealt into, and how often: ``n_folds * n_repeats``
-        networks. With ``X_val`` all of them are trained on all rows.
+        networks. With ``X_val`` all of them are trained on all rows. None depends on
+        the number of rows; with ``n_folds`` given, ``n_repeats`` is then 1.
     max_iter : int, default=None
         Epochs of each network. None depends on the number of rows.
     batch_size : int, default=None

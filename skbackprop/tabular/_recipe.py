@@ -37,18 +37,19 @@ class Recipe:
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
         "hidden_layer_sizes": ((50_000, (128, 128)), (None, (256, 256))),
-        "n_folds": ((10_000, 8), (None, 4)),
+        "n_folds": ((250, 4), (10_000, 8), (None, 4)),
+        "n_repeats": ((250, 2), (None, 1)),
         "max_iter": ((10_000, 32), (50_000, 12), (None, 6)),
     },
     "balanced": {
         "hidden_layer_sizes": ((10_000, (192, 192)), (None, (256, 256))),
-        "n_folds": ((50_000, 16), (200_000, 8), (None, 4)),
+        "n_folds": ((250, 5), (50_000, 16), (200_000, 8), (None, 4)),
+        "n_repeats": ((250, 3), (None, 1)),
         "max_iter": ((10_000, 48), (50_000, 24), (None, 16)),
     },
 }
 COMMON: dict[str, Any] = {
     "activation": "relu",
-    "n_repeats": 1,
     "batch_size": ((1_500, 64), (10_000, 128), (50_000, 256), (None, 512)),
     "learning_rate_init": 0.03,
     "weight_decay": 0.02,
@@ -63,8 +64,13 @@ COMMON: dict[str, Any] = {
 
 
 def make_recipe(preset: str, given: Mapping[str, Any], n_rows: int) -> Recipe:
-    """The preset's numbers for so many rows, but what was given instead of None."""
+    """The preset's numbers for so many rows, but what was given instead of None.
+
+    Folds of one's own are dealt once, unless ``n_repeats`` is given too.
+    """
     numbers = COMMON | PRESETS[preset]
+    if given.get("n_folds") is not None:
+        numbers["n_repeats"] = 1
     numbers |= {name: value for name, value in given.items() if value is not None}
     return Recipe(**{name: _of_size(value, n_rows) for name, value in numbers.items()})
 
