@@ -234,7 +234,7 @@ class BaseBackpropMLP(BaseEstimator):
         )
         if ended == EXHAUSTED and messages:
             numbers = targets.Y if targets.output_activation == "identity" else None
-            advice = scale_advice(self, X, numbers)
+            advice = scale_advice(self, table, numbers)
             messages = [(text + advice, category) for text, category in messages]
         return messages
 

@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import is_regressor
 from sklearn.utils.validation import validate_data
 
 from ._dates import refuse_dates
 from ._layers import Array
 from ._parameters import shown
+from ._table import Table
 
 
 class _Column(NamedTuple):
@@ -186,16 +186,18 @@ def _renamed(message: str, name: str) -> str:
 
 #: Root mean squares that are called far from unit scale lie beyond these.
 _SMALL, _LARGE = 0.1, 10.0
+#: About as many entries of X are looked at.
+_ENTRIES = 10**5
 
 
-def scale_advice(estimator: Any, X: Any, Y: Array | None) -> str:
+def scale_advice(estimator: Any, table: Table, Y: Array | None) -> str:
     """What to scale, where features or the targets Y are far from unit scale."""
     advice = ""
-    size, far = _sizes(X)
+    size, far = _sizes_of_sparse(table) if table.sparse else _sizes(table.X)
     if far.any():
         worst = int(np.argmax(np.abs(np.log(np.where(far, size, 1.0)))))
         names = getattr(estimator, "feature_names_in_", range(len(size)))
-        scaler = "MaxAbsScaler" if sp.issparse(X) else "StandardScaler"
+        scaler = "MaxAbsScaler" if table.sparse else "StandardScaler"
         advice += (
             f"\n{far.sum()} of {len(size)} features are far from unit scale, most of "
             f"all column {names[worst]!r} with a root mean square of "
@@ -212,14 +214,28 @@ def scale_advice(estimator: Any, X: Any, Y: Array | None) -> str:
     return advice
 
 
-def _sizes(X: Any) -> tuple[Array, Array]:
+def _sizes(X: Array) -> tuple[Array, Array]:
     """Root mean squares of the columns, from some of the rows, and which are far."""
-    rows = X[:: max(1, X.shape[0] * X.shape[1] // 10**5)].astype(np.float64)
+    rows = X[:: max(1, X.size // _ENTRIES)].astype(np.float64)
     with np.errstate(over="ignore"):
-        if sp.issparse(rows):  # most entries are 0, so that small ones say nothing
-            size = np.sqrt(np.asarray(rows.multiply(rows).mean(axis=0)).ravel())
-            return size, size > _LARGE
         size = np.sqrt((rows**2).mean(axis=0))
     # A column of 1 in few rows is small too, but needs no scaler.
     small = (size > 0) & (size < _SMALL) & (np.abs(rows).max(axis=0) < 1)
     return size, small | (size > _LARGE)
+
+
+def _sizes_of_sparse(table: Table) -> tuple[Array, Array]:
+    """The same from the first rows. Most entries are 0, so that small ones say nothing.
+
+    Indices are not trusted, and the user's matrix is not read: a scorer may have
+    written there.
+    """
+    n_rows = max(1, int(np.searchsorted(table.indptr, _ENTRIES, "right")) - 1)
+    stop, p = table.indptr[n_rows], table.X.shape[1]
+    columns = table.indices[:stop].copy()
+    known = (columns >= 0) & (columns < p)
+    with np.errstate(over="ignore"):
+        squares = table.data[:stop][known].astype(np.float64) ** 2
+        total = np.bincount(columns[known], squares, minlength=p)
+    size = np.sqrt(total / n_rows)
+    return size, size > _LARGE

@@ -125,7 +125,7 @@ ALLOWED: dict[str, set[str]] = {
         "_table",
         "_layers",
     },
-    "_features": {"_dates", "_parameters", "_layers"},
+    "_features": {"_dates", "_parameters", "_table", "_layers"},
     "_scoring": {"_layers"},
     "_targets": {"_inputs", "_table", "_layers", "_snapshot"},
     "_inputs": {"_table", "_layers"},

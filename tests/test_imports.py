@@ -5,11 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
 
 import skbackprop
+from skbackprop.core import cpu
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "skbackprop"
@@ -203,10 +205,31 @@ print(len(found))
     assert printed(program, clone) == ["8"]
 
 
-def test_a_clone_of_another_version_says_what_to_do(clone):
+def installed_in(folder):
+    """The package and its metadata, as an installer would put them there.
+
+    Whether the tests run on an editable install or not.
+    """
+    compiled = Path(cpu.__file__).parent
+    shutil.copytree(SOURCE, folder / "skbackprop", dirs_exist_ok=True)
+    for module in compiled.glob("*" + EXTENSION_SUFFIXES[0]):
+        shutil.copy(module, folder / "skbackprop" / "core")
+    metadata = folder / f"skbackprop-{skbackprop.__version__}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    text = (
+        f"Metadata-Version: 2.1\nName: skbackprop\nVersion: {skbackprop.__version__}\n"
+    )
+    metadata.write_text(text, encoding="utf-8")
+    return str(folder)
+
+
+def test_a_clone_of_another_version_says_what_to_do(clone, tmp_path_factory):
+    site = installed_in(tmp_path_factory.mktemp("site"))
+    same = run("import skbackprop", clone, "-S", PYTHONPATH=site)
+    assert same.returncode == 0, same.stderr
     version = clone / "skbackprop" / "_version.py"
     version.write_text('__version__ = "9.8.7"\n', encoding="utf-8")
-    process = run("import skbackprop", clone)
+    process = run("import skbackprop", clone, "-S", PYTHONPATH=site)
     assert process.returncode == 1
     last = process.stderr.splitlines()[-1]
     assert last.startswith("ImportError: ") and "pip install ." in last
@@ -225,7 +248,7 @@ def test_another_missing_module_is_not_hidden(clone):
     """Only the lack of compiled modules sends Python elsewhere."""
     core = clone / "skbackprop" / "core" / "__init__.py"
     core.write_text("import nothing_of_this_name\n", encoding="utf-8")
-    process = run("import skbackprop", clone)
+    process = run("import skbackprop", clone, "-S")
     assert process.stderr.splitlines()[-1].endswith("'nothing_of_this_name'")
 
 
