@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     # recipes
     "tabular": {"tabular._classifier", "tabular._encoder", "tabular._regressor"},
     "tabular._classifier": {
+        "tabular._recipe",
         "tabular._base",
         "_targets",
         "_snapshot",
@@ -46,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         "_layers",
     },
     "tabular._regressor": {
+        "tabular._recipe",
         "tabular._base",
         "_targets",
         "_snapshot",

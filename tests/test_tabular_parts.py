@@ -313,10 +313,23 @@ def test_the_recipe_follows_its_table(preset):
         limits = [most for most, _ in value]
         assert limits[-1] is None and limits[:-1] == sorted(limits[:-1])
         for place, (most, number) in enumerate(value[:-1]):
+            number = number(most) if callable(number) else number
             assert getattr(make_recipe(preset, {}, most), name) == number
             more = value[place + 1][1]
             assert getattr(make_recipe(preset, {}, most + 1), name) == more
         assert getattr(make_recipe(preset, {}, 10**12), name) == value[-1][1]
+
+
+def test_labels_are_smoothed_by_the_share_of_a_row():
+    found = [make_recipe("fast", {}, n).label_smoothing for n in (1, 20, 1000, 1001)]
+    assert found == [0.5, 1 / 20, 1 / 1000, 0]
+    assert make_recipe("fast", {"label_smoothing": 0.0}, 20).label_smoothing == 0
+
+
+def test_folds_of_ones_own_are_dealt_once():
+    assert make_recipe("balanced", {}, 250).n_members == 15
+    assert make_recipe("balanced", {"n_folds": 4}, 250).n_members == 4
+    assert make_recipe("balanced", {"n_repeats": 2}, 250).n_members == 10
 
 
 def test_what_is_given_overrides_the_table():

@@ -516,7 +516,7 @@ BAD = {
 }
 ONLY = {
     TabularMLPClassifier: {
-        "label_smoothing": [1, -0.1, None],
+        "label_smoothing": [1, -0.1, "a"],
         "class_weight": ["unbalanced", 3, [1.0, 2.0]],
         "calibrate": [1, None, "yes"],
     },

@@ -57,6 +57,7 @@ _RECIPE = (
     "dropout",
     "n_bins",
     "embedding_size",
+    "label_smoothing",
 )
 
 #: The parameters that both estimators have.
@@ -141,7 +142,8 @@ class BaseTabularMLP(BaseEstimator):
         """Weights of the training rows; the classifier multiplies in its own."""
         return sample_weight
 
-    def _loss_parameters(self) -> tuple[float, ...]:
+    def _loss_parameters(self, recipe: Recipe) -> tuple[float, ...]:
+        """The numbers that the loss has besides outputs and targets."""
         raise NotImplementedError
 
     def _after_training(self, validated: Callable[[], Validated] | None) -> None:
@@ -254,7 +256,7 @@ class BaseTabularMLP(BaseEstimator):
         return as_column(y)
 
     def _recipe(self, n_rows: int) -> Recipe:
-        given = {name: _plain(getattr(self, name)) for name in _RECIPE}
+        given = {name: _plain(getattr(self, name, None)) for name in _RECIPE}
         sizes = given["hidden_layer_sizes"]
         if sizes is not None:
             sizes = tuple(sizes) if np.iterable(sizes) else (sizes,)
@@ -290,7 +292,7 @@ class BaseTabularMLP(BaseEstimator):
             [recipe.activation] * len(hidden),
             targets.output_activation,
             targets.loss,
-            loss_parameters=self._loss_parameters(),
+            loss_parameters=self._loss_parameters(recipe),
             embeddings=embeddings,
         )
 

@@ -18,6 +18,7 @@ from .._layers import Array
 from .._snapshot import reads_at_once
 from .._targets import ClassTargets
 from ._base import BaseTabularMLP, Validated
+from ._recipe import Recipe
 
 
 class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
@@ -66,8 +67,9 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
     embedding_size : int, default=None
         Inputs that a number becomes; a category with an embedding becomes half as
         many.
-    label_smoothing : float, default=0.0
-        Share of the labels that is spread over all classes in training (L9).
+    label_smoothing : float, default=None
+        Share of the labels that is spread over all classes in training (L9). None is
+        the share of one row up to 1000 rows, and nothing beyond.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, as in scikit-learn. They weigh the validation too;
         'balanced' by the counts of its own rows in ``y_val``.
@@ -134,7 +136,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
     """
 
     _rules = BaseTabularMLP._rules | {
-        "label_smoothing": (allow.interval(Real, 0, 1, "left"),),
+        "label_smoothing": (allow.NONE, allow.interval(Real, 0, 1, "left")),
         "class_weight": (
             allow.NONE,
             allow.one_of("balanced"),
@@ -162,7 +164,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         dropout: float | None = None,
         n_bins: int | None = None,
         embedding_size: int | None = None,
-        label_smoothing: float = 0.0,
+        label_smoothing: float | None = None,
         class_weight: Any = None,
         calibrate: bool = False,
         scoring: Any = "loss",
@@ -235,6 +237,9 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
 
     def _encoded(self, y: Any, name: str = "y") -> Targets:
         return self._targets(y, np.float32, name)
+
+    def _loss_parameters(self, recipe: Recipe) -> tuple[float, ...]:
+        return (recipe.label_smoothing,) if recipe.label_smoothing > 0 else ()
 
     def _strata(self, targets: Targets, rows: Array) -> Array | None:
         if targets.labels is not None:

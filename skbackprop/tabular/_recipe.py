@@ -22,6 +22,8 @@ class Recipe:
     dropout: float
     n_bins: int
     embedding_size: int
+    #: Of a classifier.
+    label_smoothing: float
     #: The root mean square that outputs of a network begin with, the constant aside.
     output_scale: float
     #: Epochs without a better score after which a network is given up.
@@ -32,8 +34,13 @@ class Recipe:
         return self.n_folds * self.n_repeats
 
 
+def share_of_a_row(n_rows: int) -> float:
+    """What so many rows cannot tell from nothing."""
+    return min(0.5, 1 / n_rows)
+
+
 #: What a parameter that is None stands for. A number by rows is (rows, number) pairs:
-#: the number of the first pair whose rows are not exceeded.
+#: the number of the first pair whose rows are not exceeded, or a function of the rows.
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
         "hidden_layer_sizes": ((50_000, (128, 128)), (None, (256, 256))),
@@ -56,6 +63,8 @@ COMMON: dict[str, Any] = {
     "dropout": 0.1,
     "n_bins": ((10_000, 48), (None, 128)),
     "embedding_size": 8,
+    # A few rows that a line separates would make networks sure of what is not certain.
+    "label_smoothing": ((1_000, share_of_a_row), (None, 0.0)),
     # What a few hundred rows do not make a network forget is noise; with more of them
     # networks of a bag that begin differently are worth more.
     "output_scale": ((1_000, 0.0), (None, 1.0)),
@@ -78,4 +87,5 @@ def make_recipe(preset: str, given: Mapping[str, Any], n_rows: int) -> Recipe:
 def _of_size(value: Any, n_rows: int) -> Any:
     if not (isinstance(value, tuple) and value and isinstance(value[0], tuple)):
         return value
-    return next(number for most, number in value if most is None or n_rows <= most)
+    number = next(number for most, number in value if most is None or n_rows <= most)
+    return number(n_rows) if callable(number) else number

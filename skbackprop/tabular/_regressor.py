@@ -14,6 +14,7 @@ from .._layers import Array
 from .._snapshot import reads_at_once
 from .._targets import NumberTargets, rearranged, shaped
 from ._base import BaseTabularMLP
+from ._recipe import Recipe
 
 
 class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
@@ -199,6 +200,9 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
                 "their standard deviation from their mean."
             )
         return self._targets(Y, np.dtype(np.float32), name)
+
+    def _loss_parameters(self, recipe: Recipe) -> tuple[float, ...]:
+        return super()._loss_parameters()
 
     def _strata(self, targets: Targets, rows: Array) -> Array | None:
         """Groups of neighbouring targets, so that every fold has some of all sizes."""
