@@ -134,7 +134,10 @@ class BaseBackpropMLP(BaseEstimator):
     # Fitting -----------------------------------------------------------------
 
     def _guarded_fit(self, *args: Any, **kwargs: Any) -> Any:
-        """Fit; whatever fails leaves the estimator as it was."""
+        """Fit; whatever fails leaves the estimator as it was.
+
+        But a divergence after a finite epoch leaves that epoch.
+        """
         fitted = working_copy(self)
         try:
             messages = fitted._fit(*args, **kwargs)

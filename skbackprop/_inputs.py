@@ -47,7 +47,7 @@ def plain_array(values: Any, name: str) -> Any:
         # NumPy would make text, or float64, of what is mixed.
         array = _of_objects(np.array(values, dtype=object), name)
         text = array.dtype.kind == "O" and _types(array) <= {str, np.str_, bytes}
-        return np.asarray(values) if text else array
+        return np.asarray(array.tolist()) if text else array
     array = np.asarray(values)
     if array.ndim == 0:
         raise TypeError(
@@ -68,6 +68,10 @@ def _of_objects(objects: Array, name: str) -> Array:
     types = _types(objects)
     if types <= {str, np.str_}:
         return objects if types else np.asarray(objects.tolist())
+    if all(issubclass(each, str) for each in types):
+        # NumPy would cut an enumeration of strings to the length of its values.
+        text = np.array([str.__str__(each) for each in objects.flat], dtype=object)
+        return text.reshape(objects.shape)
     if not all(issubclass(each, Real | np.bool_) for each in types):
         missing = np.array([_is_missing(each) for each in objects.flat], dtype=bool)
         _refuse_missing(objects, missing.reshape(objects.shape), name)

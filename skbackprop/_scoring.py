@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from inspect import signature
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_regressor
 
 from ._layers import Array
 
@@ -43,10 +45,12 @@ def scorer_of(estimator: Any) -> Callable[..., Any]:
     one_label = getattr(estimator, "_y_type", None) in ("binary", "multiclass")
     if one_label and isinstance(scoring, str) and scoring in _OF_PROBABILITIES:
         name, settings = _OF_PROBABILITIES[scoring]
-        metric = getattr(metrics, name)
+        metric, classes = getattr(metrics, name), estimator.classes_
         if "labels" in signature(metric).parameters:  # not in all before 1.7
             settings = {"response_method": "predict_proba"} | settings
-            return metrics.make_scorer(metric, labels=estimator.classes_, **settings)
+            if "pos_label" in signature(metric).parameters and len(classes) == 2:
+                settings["pos_label"] = classes[1]
+            return metrics.make_scorer(metric, labels=classes, **settings)
     return metrics.check_scoring(estimator, scoring=scoring)
 
 
@@ -74,33 +78,37 @@ def _takes_weights(scorer: Callable[..., Any]) -> bool:
     )
 
 
+class CannotScore(ValueError):
+    """Raised before training where a scorer cannot do without a class."""
+
+
 def check_score(
     estimator: Any, score: Callable[[], float], lacking: str, remedy: str
 ) -> None:
     """Raise where the rows that validate cannot be scored, before anything is trained.
 
-    A name is tried once. A callable may count its calls: it is tried only where the
-    rows are ``lacking`` a class.
+    A classifier's metric is tried once. A callable may count its calls, and a
+    regressor's metric may mind numbers that training would mend: they are tried only
+    where the rows are ``lacking`` a class.
     """
     scoring, cause = estimator.scoring, None
-    if callable(scoring) and not lacking:
+    if not lacking and (callable(scoring) or is_regressor(estimator)):
         return
     try:
-        value = score()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a network that has learnt nothing
+            value = score()
     except Exception as error:
-        if isinstance(error, Warning) and not lacking:
-            return  # made an error by the user's filters: training may do without it
         cause, reason = error, f"{error}".partition("\n")[0]
     else:
         if np.isfinite(value) or not lacking:
             return
         reason = f"the score is {value}"
     if lacking:
-        raise ValueError(
+        raise CannotScore(
             f"scoring={scoring!r} cannot score validation rows without {lacking}: "
             f"{remedy}. ({reason})"
         ) from cause
     raise ValueError(
-        f"scoring={scoring!r} cannot score a {type(estimator).__name__} on this y: "
-        f"{reason}"
+        f"scoring={scoring!r} cannot score a {type(estimator).__name__} here: {reason}"
     ) from cause

@@ -205,13 +205,16 @@ def _read_csv(name: str, target: str | None, notes: list[str]) -> _Csv:
         with warnings.catch_warnings():
             # pandas only warns when it drops surplus cells of the first rows.
             warnings.simplefilter("error", pd.errors.ParserWarning)
+            # By pandas' own name for the column, which may be another than ours.
+            head = pd.read_csv(io.BytesIO(table.content), index_col=False, nrows=0)
+            place = min(names.index(target), len(head.columns) - 1)
             table.frame = pd.read_csv(
                 io.BytesIO(table.content),
                 index_col=False,
                 low_memory=False,
                 keep_default_na=False,
                 na_values=[""],
-                dtype={target: str},
+                dtype={head.columns[place]: str},
             )
     except UnicodeDecodeError as error:
         byte = f"0x{error.object[error.start]:02x}"
@@ -399,7 +402,7 @@ def _read_target(
         )
         cells = cells.drop(missing)
     numbers = _as_numbers(cells.mask(cells.isin(MISSING)))
-    coded = cells.str.match(r"[-+]?0\d").any()  # '01' and '1' are two classes
+    coded = cells.str.fullmatch(r"[-+]?0\d+").any()  # '01' and '1' are two classes
     if numbers is None or (coded and task != "regression"):
         numbers = cells
     elif numbers.isna().any() or numbers.abs().max() >= 2**53:

@@ -834,3 +834,18 @@ def test_closed_pipe_gives_no_traceback(argv):
     )
     os.close(writer)
     assert (process.returncode, process.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("header", "target"), [(",b,c", "column 1"), ("a,b,b", "b (column 3)")]
+)
+def test_a_target_by_the_name_that_it_was_given(capsys, write, header, target):
+    rows = [f"{i % 2},{i * 7 % 11},{i // 2 % 2}" for i in range(60)]
+    out = run(capsys, write("\n".join([header, *rows])), "--target", target)
+    assert "classes   2 (0, 1)" in out
+
+
+def test_one_leading_zero_among_decimals_is_no_code(capsys, write):
+    rows = [f"{i},{i + 0.5}" for i in range(60)]
+    out = run(capsys, write("\n".join(["a,y", *rows, "7,05.5"])), "--target", "y")
+    assert "regression" in out

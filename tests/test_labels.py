@@ -1,5 +1,6 @@
 """y of every kind that people have: labels come back as they were, or words say why."""
 
+import enum
 import re
 import warnings
 from decimal import Decimal
@@ -7,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
@@ -19,8 +21,6 @@ from skbackprop import (
     TabularMLPRegressor,
 )
 from skbackprop._inputs import plain_array
-
-pa = pytest.importorskip("pyarrow")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -508,3 +508,14 @@ def test_integers_and_fractions_in_one_list():
     assert plain_array([np.float32(1), np.float32(2)], "y").dtype == np.float32
     assert plain_array([], "y").shape == (0,)
     assert re.match("<U", plain_array(["a", "b"], "y").dtype.str)
+
+
+@pytest.mark.parametrize("make", [list, lambda y: np.array(y, dtype=object)])
+def test_an_enumeration_of_strings_is_its_values(make):
+    class Size(str, enum.Enum):  # noqa: UP042 -- its str() is not its value
+        SMALL = "small"
+        LARGE = "very large"
+
+    y = [Size.SMALL if x > 0 else Size.LARGE for x in X[:, 0]]
+    model = BackpropMLPClassifier(max_iter=2).fit(X, make(y))
+    assert model.classes_.tolist() == ["small", "very large"]

@@ -24,7 +24,7 @@ from .. import _parameters as allow
 from .._features import as_numpy
 from .._inputs import Targets, as_column, as_given, checked_weights, table_of
 from .._layers import Array, make_topology, without_smoothing
-from .._scoring import check_score, score_on, scorer_of
+from .._scoring import CannotScore, check_score, score_on, scorer_of
 from .._snapshot import become, working_copy
 from .._table import (
     Table,
@@ -219,7 +219,14 @@ class BaseTabularMLP(BaseEstimator):
         def train_one(number: int, stop: Callable[[], bool]) -> Member:
             train_rows, held = held_out[number]()
             member = train_member(
-                topology, recipe, table, train_rows, score(held), seeds[number], stop
+                topology,
+                recipe,
+                table,
+                train_rows,
+                score(held),
+                seeds[number],
+                stop,
+                self.scoring == "loss",
             )
             if self.scoring == "loss" and not np.isfinite(member.scores).any():
                 raise diverged(recipe)
@@ -256,7 +263,7 @@ class BaseTabularMLP(BaseEstimator):
         return as_column(y)
 
     def _recipe(self, n_rows: int) -> Recipe:
-        given = {name: _plain(getattr(self, name, None)) for name in _RECIPE}
+        given = {name: _plain(getattr(self, name)) for name in _RECIPE}
         sizes = given["hidden_layer_sizes"]
         if sizes is not None:
             sizes = tuple(sizes) if np.iterable(sizes) else (sizes,)
@@ -359,7 +366,7 @@ class BaseTabularMLP(BaseEstimator):
 
         try:
             return dealt(n_folds)
-        except ValueError:
+        except CannotScore:
             fewest = 0
             if strata is not None:
                 fewest = int(np.unique(strata, return_counts=True)[1].min())
@@ -490,7 +497,7 @@ class BaseTabularMLP(BaseEstimator):
             messages.append(
                 (
                     f"No validation score of {lost} of {n} networks was a finite "
-                    "number: each is its last epoch, or the best constant.",
+                    "number: the last epoch of each is kept.",
                     ConvergenceWarning,
                 )
             )
@@ -573,7 +580,9 @@ class _Part:
 
 
 def rows_of(X: Any, rows: Array) -> Any:
-    """Some rows of a frame, an array or lists."""
+    """Some rows of a frame, a table of Arrow's, an array or lists."""
     if hasattr(X, "iloc"):
         return X.iloc[rows]
+    if hasattr(X, "take") and hasattr(X, "schema") and not hasattr(X, "to_series"):
+        return X.take(rows)
     return X[rows] if hasattr(X, "shape") else [X[i] for i in rows]

@@ -107,8 +107,9 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
     n_iter_ : int
         Epochs of the network that was trained for most.
     best_epochs_ : ndarray of shape (n_networks_,)
-        The epoch that each network was taken from, counted from 1. It is 0 where none
-        was as good as the best constant: that is what the network then predicts.
+        The epoch that each network was taken from, counted from 1. With
+        ``scoring='loss'`` it is 0 where none was as good as the best constant, which is
+        what the network then predicts.
     validation_scores_ : list of lists of float
         The score of each network after every epoch.
     validation_score_ : float

@@ -152,9 +152,11 @@ def train_member(
     validate: Callable[[Array], float],
     seed: int,
     stop: Callable[[], bool],
+    may_be_constant: bool,
 ) -> Member:
     """Train a network on some rows; what is kept is the epoch of the best score.
 
+    It is the best constant instead, where that is asked for and no epoch is as good.
     ``stop()`` is asked after every epoch. Raises KeyboardInterrupt where there was one
     before the first epoch was complete.
     """
@@ -203,17 +205,17 @@ def train_member(
         rows.copy(),
         History(),
     )
-    constant = constant_parameters(topology, output_bias)
-    constant_score = validate(constant)
     ended = train(problem, state, lambda history, message: stop())
     scores = list(state.history.validation_scores)
     found = np.isfinite(scores).any()
     if ended == DIVERGED and not found:
         raise diverged(recipe)
     epoch = 1 + int(np.nanargmax(scores)) if found else len(scores)
-    # An epoch that is as good as the constant is kept, and none that is worse.
-    if np.isfinite(constant_score) and not scores[epoch - 1] >= constant_score:
-        return Member(constant, 0, constant_score, scores, ended)
+    if may_be_constant:
+        constant = constant_parameters(topology, output_bias)
+        score = validate(constant)
+        if scores[epoch - 1] < score:
+            return Member(constant, 0, score, scores, ended)
     return Member(state.theta, epoch, scores[epoch - 1], scores, ended)
 
 

@@ -72,6 +72,9 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
     True
     """
 
+    #: A classifier's, in the recipe that both share.
+    label_smoothing = 0.0
+
     _rules = BaseTabularMLP._rules | {
         "loss": (allow.one_of("squared_error", "absolute_error", "huber", "quantile"),),
         "quantile": (allow.interval(Real, 0, 1, "neither"), allow.LEVELS),
