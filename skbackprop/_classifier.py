@@ -350,7 +350,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
             self._read_classes(y if multilabel else asked)
             if asked.tolist() != self.classes_.tolist():
                 raise ValueError(
-                    f"classes must be {self.classes_.tolist()} for a y of "
+                    f"classes must be {listed(self.classes_)} for a y of "
                     f"{len(self.classes_)} labels. Got {listed(asked)}."
                 )
         elif classes is not None:
