@@ -130,10 +130,15 @@ def _refuse_missing(array: Array, missing: Array, name: str) -> None:
     )
 
 
+def place_of(name: str) -> str:
+    """What a place in y, y_val or classes is called."""
+    return "place" if name == "classes" else "row"
+
+
 def _rows(wrong: Array, name: str) -> str:
     """Which rows are wrong, in words."""
     rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
-    place = "place" if name == "classes" else "row"
+    place = place_of(name)
     more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
     return f"{place} {rows[0]} (counted from 0){more}"
 

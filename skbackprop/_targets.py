@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from ._inputs import Targets, plain_array
+from ._inputs import Targets, place_of, plain_array
 from ._layers import Array
 from ._snapshot import reads_at_once
 from ._table import Table
@@ -46,7 +46,7 @@ class ClassTargets:
             shown = reprlib.repr(y[row].tolist())
             raise ValueError(
                 f"Unknown label type: {kind}. {name} has {shown} in "
-                f"{_place(name)} {row}, which is no class. Take a regressor, or "
+                f"{place_of(name)} {row}, which is no class. Take a regressor, or "
                 "make classes of the numbers, for example with numpy.digitize."
             )
         raise ValueError(
@@ -343,22 +343,18 @@ def listed(labels: Any) -> str:
     return f"[{', '.join(shown)}]"
 
 
-def _place(name: str) -> str:
-    return "place" if name == "classes" else "row"
-
-
 def _no_label(y: Array, name: str) -> str:
     """Why the first of the objects in y that is no string is no label."""
     row, label = next((i, v) for i, v in np.ndenumerate(y) if not isinstance(v, str))
     got = (
-        f"Got {reprlib.repr(label)}, of type {type(label).__name__}, in {_place(name)} "
-        f"{row[0]}"
+        f"Got {reprlib.repr(label)}, of type {type(label).__name__}, in "
+        f"{place_of(name)} {row[0]}"
     )
     text = next((i for i, v in np.ndenumerate(y) if isinstance(v, str)), None)
     if text is not None:
         return (
             f"{name} must hold labels of one kind. {got}, and the str {y[text]!r} in "
-            f"{_place(name)} {text[0]}: make strings of all."
+            f"{place_of(name)} {text[0]}: make strings of all."
         )
     if isinstance(label, set | frozenset | list | tuple | np.ndarray):
         return (
