@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import reprlib
 from numbers import Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import unique_labels
 
-from . import _parameters as allow
-from ._base import BaseBackpropMLP, is_stochastic
+from . import _constraints as allow
+from ._base import BaseBackpropMLP
+from ._hyperparameters import is_stochastic
 from ._layers import Array
-from ._snapshot import reads_at_once
-from ._targets import ClassTargets, listed
+from ._metrics import ClassifierScore
+from ._snapshot import fit_at_once, reads_at_once
+from ._targets import Classes, classes_of_part
 
 
-class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
+class BackpropMLPClassifier(ClassifierScore, ClassifierMixin, BaseBackpropMLP):
     """Multilayer perceptron classifier, trained by a compiled engine.
 
     A drop-in for :class:`sklearn.neural_network.MLPClassifier`: the same parameters,
@@ -160,6 +159,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
     True
     """
 
+    _target_class = Classes
     _rules = BaseBackpropMLP._rules | {
         "class_weight": (
             allow.NONE,
@@ -276,7 +276,9 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
             Where a parameter or the data are not allowed, or training diverged.
         """
         validation = (X_val, y_val, sample_weight_val)
-        return self._guarded_fit(X, y, sample_weight, validation=validation)
+        return fit_at_once(
+            self, lambda copy: copy._fit(X, y, sample_weight, validation=validation)
+        )
 
     @available_if(is_stochastic)
     def partial_fit(
@@ -309,75 +311,45 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
                 "class_weight.compute_class_weight('balanced', classes=classes, y=y) "
                 "and pass them as a dict."
             )
-        return self._guarded_fit(X, y, sample_weight, incremental=True, classes=classes)
+        return fit_at_once(
+            self,
+            lambda copy: copy._fit(
+                X, y, sample_weight, incremental=True, classes=classes
+            ),
+        )
 
-    def _first_call(self, classes: Any) -> bool:
-        """Whether classes_ was set by this call; scikit-learn's errors otherwise."""
-        known = getattr(self, "classes_", None)
-        if classes is None:
-            if known is None:
-                raise ValueError(
-                    "classes must be passed on the first call to partial_fit."
-                )
-            return False
-        asked = self._plain_y(classes, "classes")
-        if np.ndim(asked) != 1:
-            raise ValueError(
-                "classes must be a one-dimensional array or list of labels. "
-                f"Got {reprlib.repr(classes)}."
-            )
-        self._kind_of(asked, "classes")
-        labels = unique_labels(asked)
-        if known is None:
-            self.classes_ = labels
-            return True
-        if known.tolist() != labels.tolist():
-            raise ValueError(
-                f"`classes={listed(labels)}` is not the same as on last call to "
-                f"partial_fit, was: {listed(known)}"
-            )
-        return False
+    @property
+    def _classes(self) -> Classes:
+        return Classes(self.classes_, self._y_type, self._sparse_y)
 
-    def _learn_targets(
+    def _keep(self, classes: Classes) -> None:
+        self.classes_, self._y_type = classes.labels, classes.kind
+        self._sparse_y = classes.sparse
+
+    def _learn(
         self, y: Any, *, first: bool, incremental: bool, classes: Any
-    ) -> None:
+    ) -> Classes:
+        known = None if "classes_" not in self.__dict__ else self._classes
         if first and not incremental:
-            self._read_classes(y)
-            return
-        if first and self._first_call(classes):
-            multilabel = self._kind_of(y, "y") == "multilabel-indicator"
-            asked = self.classes_
-            self._read_classes(y if multilabel else asked)
-            if asked.tolist() != self.classes_.tolist():
-                raise ValueError(
-                    f"classes must be {listed(self.classes_)} for a y of "
-                    f"{len(self.classes_)} labels. Got {listed(asked)}."
-                )
-        elif classes is not None:
-            self._first_call(classes)
-        if self.warm_start and not incremental:
-            seen = unique_labels(y)
-            if set(seen.tolist()) != set(self.classes_.tolist()):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in "
-                    f"the previous call to fit. Previously got {listed(self.classes_)},"
-                    f" `y` has {listed(seen)}"
-                )
-        self._check_known(y)
+            found = Classes.of(y)
+        elif incremental:
+            found = classes_of_part(y, classes, known)
+            found.check(y)
+        else:
+            assert known is not None  # it has been fitted
+            found = known
+            found.check_same(y)
+            found.check(y)
+        self._keep(found)
+        return found
+
+    def _loss_parameters(self) -> tuple[float, ...]:
+        share = float(self.label_smoothing)
+        return (share,) if share > 0 else ()
 
     def _loss_name(self) -> str:
         softmax = self.out_activation_ == "softmax"
         return "categorical_cross_entropy" if softmax else "binary_cross_entropy"
-
-    def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
-        """Accuracy; of whole rows for multi-label targets."""
-        if len(self.classes_) == 1:
-            return 1.0
-        if truth.ndim == 1:
-            right = outputs.argmax(axis=1) == truth
-        else:
-            right = ((outputs > 0.5) == (truth > 0.5)).all(axis=1)
-        return float(np.average(right, weights=weights))
 
     @reads_at_once
     def predict(self, X: Any) -> Any:
@@ -395,19 +367,9 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
             sparse y).
         """
         self._check_fitted()
-        labels = self._outputs(X, finish=self._labels)
-        sparse = self._y_type == "multilabel-indicator" and self._sparse_y
-        return sp.csr_matrix(labels) if sparse else labels
-
-    def _labels(self, outputs: Array) -> Array:
-        """The labels that A_J of a block of rows stands for."""
-        if self._y_type == "multilabel-indicator":
-            return (outputs > 0.5).astype(int)
-        if len(self.classes_) == 1:
-            return np.repeat(self.classes_, len(outputs))
-        if self._y_type == "binary":
-            return self.classes_[(outputs[:, 0] > 0.5).astype(int)]
-        return self.classes_[outputs.argmax(axis=1)]
+        classes = self._classes
+        labels = self._outputs(X, transform=lambda A: classes.chosen(A, 0.5))
+        return classes.as_y(labels)
 
     @reads_at_once
     def predict_proba(self, X: Any) -> Array:
@@ -429,7 +391,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
             # sigma(-z) is 1 - sigma(z) without its cancellation.
             return self._binary_columns(expit(-z), expit(z), certain=1.0)
 
-        return self._outputs(X, link=False, finish=both)
+        return self._outputs(X, raw=True, transform=both)
 
     @reads_at_once
     def predict_log_proba(self, X: Any) -> Array:
@@ -445,7 +407,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
         log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
         self._check_fitted()
-        return self._outputs(X, link=False, finish=self._logarithms)
+        return self._outputs(X, raw=True, transform=self._logarithms)
 
     def _logarithms(self, z: Array) -> Array:
         """Log-probabilities of a block of logits."""
@@ -474,7 +436,7 @@ class BackpropMLPClassifier(ClassTargets, ClassifierMixin, BaseBackpropMLP):
                 (n_samples, n_labels)
             One number per row for two classes: above 0 means ``classes_[1]``.
         """
-        z = self._outputs(X, link=False)
+        z = self._outputs(X, raw=True)
         return z[:, 0] if self._y_type == "binary" else z
 
     def __sklearn_tags__(self) -> Any:

@@ -12,16 +12,19 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import is_regressor
 from sklearn.utils.validation import validate_data
 
+from ._constraints import shown
 from ._dates import refuse_dates
 from ._layers import Array
-from ._parameters import shown
-from ._table import Table
+from ._warn import warn_user
+
+if TYPE_CHECKING:
+    from .core.engine import Table
 
 
 class _Column(NamedTuple):
@@ -80,7 +83,7 @@ def checked_features(
     except (TypeError, ValueError, OverflowError) as error:
         raise _reworded(error, columns, name, estimator) from None
     for each in caught or ():
-        warnings.warn(_renamed(str(each.message), name), each.category, stacklevel=7)
+        warn_user(_renamed(str(each.message), name), each.category)
     return checked
 
 

@@ -6,14 +6,17 @@ import reprlib
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array, column_or_1d
 
+from ._evaluation import make_table, scale_weights
 from ._layers import Array
-from ._table import Table, make_table, scale_weights
+
+if TYPE_CHECKING:
+    from .core.engine import Table
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def without_smoothing(topology: Topology) -> Topology:
         topology.biases,
         topology.loss,
         embeddings=topology.embeddings,
+        kinds=topology.kinds,
     )
 
 

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ._layers import (
-    HIDDEN_ACTIVATIONS,
-    LOSSES,
-    OUTPUT_ACTIVATIONS,
-    Array,
-    flatten,
-    initialize,
-    make_topology,
-    parameter_views,
+from ._arguments import (
+    check_name,
+    check_pair,
+    check_range,
+    checked_dtype,
+    checked_labels,
+    checked_parameters,
+    checked_random_state,
+    checked_sizes,
+    numeric,
+    per_layer,
 )
-from ._table import (
-    Table,
+from ._evaluation import (
     make_table,
     predict,
     readable,
     scale_weights,
     value_and_gradient,
 )
-from .core import engine
-from .core.activations import Activation
-from .core.losses import canonical
+from ._fitted import FittedParameters
+from ._layers import (
+    HIDDEN_ACTIVATIONS,
+    LOSSES,
+    OUTPUT_ACTIVATIONS,
+    Array,
+    initialize,
+    make_topology,
+    parameter_views,
+)
+from .core import engine_of
 
-_INT_MAX = 2**31 - 1
+if TYPE_CHECKING:
+    from .core.engine import Table
 
 
 class Layers(NamedTuple):
@@ -111,15 +120,15 @@ class Network:
         random_state: int | np.random.RandomState | None = None,
         loss_parameters: Sequence[float] = (),
     ) -> None:
-        sizes = _checked_sizes(layer_sizes)
-        names = _per_layer("activations", activations, str, len(sizes) - 2)
+        sizes = checked_sizes(layer_sizes)
+        names = per_layer("activations", activations, str, len(sizes) - 2)
         for name in names:
-            _check_name("activations", name, HIDDEN_ACTIVATIONS)
-        _check_name("loss", loss, LOSSES)
-        _check_name("output_activation", output_activation, OUTPUT_ACTIVATIONS)
-        _check_pair(loss, output_activation)
-        flags = _per_layer("bias", bias, (bool, np.bool_), len(sizes) - 1)
-        self.dtype = _checked_dtype(dtype)
+            check_name("activations", name, HIDDEN_ACTIVATIONS)
+        check_name("loss", loss, LOSSES)
+        check_name("output_activation", output_activation, OUTPUT_ACTIVATIONS)
+        check_pair(loss, output_activation)
+        flags = per_layer("bias", bias, (bool, np.bool_), len(sizes) - 1)
+        self.dtype = checked_dtype(dtype)
         self.loss_name, self.output_activation = loss, output_activation
         self.activations = tuple(names)
         self._topology = make_topology(
@@ -128,16 +137,17 @@ class Network:
             output_activation,
             loss,
             flags,
-            _checked_parameters(loss_parameters),
+            checked_parameters(loss_parameters),
         )
         # The output layer takes the factor of the last hidden one.
-        self._theta = initialize(
-            self._topology,
-            [*names, names[-1] if names else "identity"],
-            _random_state(random_state),
-            self.dtype,
+        self._hold(
+            initialize(
+                self._topology,
+                [*names, names[-1] if names else "identity"],
+                checked_random_state(random_state),
+                self.dtype,
+            )
         )
-        self._read()
 
     def __repr__(self) -> str:
         return (
@@ -162,32 +172,34 @@ class Network:
         self._write(self._coefs, intercepts)
 
     def _write(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> None:
-        self._theta = flatten(self._topology, coefs, intercepts, self.dtype)
-        self._read()
+        self._fitted = FittedParameters.gathered(
+            self._topology, coefs, intercepts, self.dtype
+        )
+        self._coefs, self._intercepts = self._fitted.coefs, self._fitted.intercepts
 
     def __getstate__(self) -> dict[str, Any]:
-        self._parameters()
-        views = ("_coefs", "_intercepts", "_known")
-        return {k: v for k, v in self.__dict__.items() if k not in views}
+        state = {**self.__dict__, "_theta": self._parameters()}
+        for name in ("_coefs", "_intercepts", "_fitted"):
+            del state[name]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        state = dict(state)
         # A copy of its own, and views of that: copy.copy shares the array.
-        self._theta = self._theta.copy()
-        self._read()
+        theta = state.pop("_theta").copy()
+        self.__dict__.update(state)
+        self._hold(theta)
 
-    def _read(self) -> None:
-        self._coefs, self._intercepts = parameter_views(self._topology, self._theta)
-        self._known = (*self._coefs, *self._intercepts)
+    def _hold(self, theta: Array) -> None:
+        """Take parameters, and show views of them."""
+        self._fitted = FittedParameters(self._topology, theta)
+        self._coefs, self._intercepts = self._fitted.coefs, self._fitted.intercepts
 
     def _parameters(self) -> Array:
         """Theta, taken anew from the lists where somebody put an array into one."""
-        layers = (*self._coefs, *self._intercepts)
-        if len(layers) != len(self._known) or any(
-            a is not b for a, b in zip(layers, self._known, strict=True)
-        ):
+        if not self._fitted.are(self._coefs, self._intercepts):
             self._write(self._coefs, self._intercepts)
-        return self._theta
+        return self._fitted.theta
 
     @overload
     def forward(self, X: Any, *, return_layers: Literal[False] = False) -> Array: ...
@@ -216,9 +228,9 @@ class Network:
         if not return_layers:
             table = make_table(X, dtype=self.dtype)
             return predict(self._topology, theta, table)
-        A = _numeric("X", X.toarray() if sp.issparse(X) else X, self.dtype)
+        A = numeric("X", X.toarray() if sp.issparse(X) else X, self.dtype)
         coefs, intercepts = self._topology.views(theta)
-        none = np.empty(0, dtype=self.dtype)
+        none, engine = np.empty(0, dtype=self.dtype), engine_of(self.dtype)
         layers = Layers([], [])
         for W, b, kind in zip(
             coefs, intercepts, self._topology.activations, strict=True
@@ -291,7 +303,7 @@ class Network:
 
     def _checked_X(self, X: Any) -> Any:
         if not sp.issparse(X):
-            X = _numeric("X", X, self.dtype)
+            X = numeric("X", X, self.dtype)
         elif X.dtype.kind not in "fiub":
             raise ValueError(f"X must be numeric. Got dtype {X.dtype}.")
         if X.ndim != 2 or X.shape[1] != self._topology.sizes[0]:
@@ -307,17 +319,17 @@ class Network:
             raise ValueError("X has no rows, and the mean of no losses is undefined.")
         labels = None
         if self.loss_name == "categorical_cross_entropy":
-            labels, Y = _labels(Y, n, q), None
+            labels, Y = checked_labels(Y, n, q), None
         else:
-            Y = _numeric("Y", Y, self.dtype)
+            Y = numeric("Y", Y, self.dtype)
             if Y.shape == (n,) and q == 1:
                 Y = Y[:, None]
             if Y.shape != (n, q):
                 raise ValueError(f"Y must have shape {(n, q)}. Got {Y.shape}.")
-            _check_range(self.loss_name, Y)
+            check_range(self.loss_name, Y)
         denominator = float(n)
         if sample_weight is not None:
-            sample_weight = _numeric("sample_weight", sample_weight, np.float64)
+            sample_weight = numeric("sample_weight", sample_weight, np.float64)
             if sample_weight.shape != (n,):
                 raise ValueError(
                     f"sample_weight must have shape {(n,)}. Got {sample_weight.shape}."
@@ -336,120 +348,3 @@ class Network:
             X, Y=Y, labels=labels, sample_weight=sample_weight, dtype=self.dtype
         )
         return table, denominator
-
-
-def _numeric(name: str, value: Any, dtype: npt.DTypeLike) -> Array:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} is not an array: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{name} must be numeric. Got dtype {array.dtype}.")
-    if array.ndim == 0:
-        raise ValueError(f"{name} must be an array. Got the number {value!r}.")
-    return readable(name, array, dtype)
-
-
-def _labels(Y: Any, n: int, q: int) -> Array:
-    """Integer labels, also from one-hot rows."""
-    array = np.asarray(Y)
-    if array.shape == (n, q):
-        if not (np.all((array == 0) | (array == 1)) and np.all(array.sum(axis=1) == 1)):
-            raise ValueError("Y must have a single 1 in every row, and 0 elsewhere.")
-        return array.argmax(axis=1)
-    if array.shape != (n,) or array.dtype.kind not in "iu":
-        raise ValueError(
-            f"Y must hold integer labels of shape {(n,)} or one-hot rows of shape "
-            f"{(n, q)}. Got shape {array.shape} and dtype {array.dtype}."
-        )
-    if array.min() < 0 or array.max() >= q:
-        raise ValueError(
-            f"Y must hold labels from 0 to {q - 1}. "
-            f"Got labels from {array.min()} to {array.max()}."
-        )
-    # A copy: the engine takes labels for places, and the user may write to his.
-    return array.astype(np.intc)
-
-
-def _check_range(loss: str, Y: Array) -> None:
-    if loss == "binary_cross_entropy" and not np.all((Y >= 0) & (Y <= 1)):
-        raise ValueError("Y must lie between 0 and 1 for binary_cross_entropy.")
-    if loss == "poisson" and not np.all(Y >= 0):
-        raise ValueError("Y must not be negative for poisson.")
-
-
-def _check_name(parameter: str, name: Any, allowed: dict[str, Any]) -> None:
-    if not isinstance(name, str) or name not in allowed:
-        raise ValueError(f"{parameter} must be among {sorted(allowed)}. Got {name!r}.")
-
-
-def _check_pair(loss: str, output_activation: str) -> None:
-    softmax = Activation.SOFTMAX
-    if (OUTPUT_ACTIVATIONS[output_activation] == softmax) != (
-        canonical(LOSSES[loss]) == softmax
-    ):
-        raise ValueError(
-            "output_activation='softmax' goes with loss='categorical_cross_entropy' "
-            f"and with it alone. Got {output_activation!r} with {loss!r}."
-        )
-
-
-def _checked_sizes(layer_sizes: Sequence[int]) -> list[int]:
-    sizes = list(layer_sizes) if np.iterable(layer_sizes) else [layer_sizes]
-    if len(sizes) < 2 or not all(
-        isinstance(size, Integral)
-        and not isinstance(size, bool)
-        and 1 <= size <= _INT_MAX
-        for size in sizes
-    ):
-        raise ValueError(
-            f"layer_sizes must hold two or more integers from 1 to {_INT_MAX}: columns "
-            f"of X, hidden layers, outputs. Got {layer_sizes!r}."
-        )
-    return [int(size) for size in sizes]
-
-
-def _per_layer(name: str, value: Any, kind: Any, length: int) -> list[Any]:
-    """One value per layer, from one for all or a sequence."""
-    if isinstance(value, kind):
-        return [value] * length
-    if (
-        not isinstance(value, Sequence | np.ndarray)
-        or len(value) != length
-        or not all(isinstance(item, kind) for item in value)
-    ):
-        raise ValueError(
-            f"{name} must be one value or a sequence of {length}. Got {value!r}."
-        )
-    return list(value)
-
-
-def _checked_parameters(values: Any) -> tuple[float, ...]:
-    if not isinstance(values, Sequence | np.ndarray) or not all(
-        isinstance(value, Real) and not isinstance(value, bool) for value in values
-    ):
-        raise ValueError(
-            f"loss_parameters must be a sequence of numbers. Got {values!r}."
-        )
-    return tuple(float(value) for value in values)
-
-
-def _checked_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    try:
-        result = np.dtype(dtype)
-    except (TypeError, SyntaxError):
-        result = None
-    if result not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be float32 or float64. Got {dtype!r}.")
-    return result
-
-
-def _random_state(seed: Any) -> np.random.RandomState:
-    if isinstance(seed, np.random.RandomState):
-        return seed
-    if seed is None or (isinstance(seed, Integral) and 0 <= seed < 2**32):
-        return np.random.RandomState(seed)
-    raise ValueError(
-        "random_state must be None, a RandomState or an integer from 0 to 2**32 - 1. "
-        f"Got {seed!r}."
-    )

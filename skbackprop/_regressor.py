@@ -9,15 +9,23 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
-from . import _parameters as allow
-from ._base import BaseBackpropMLP, is_stochastic
+from . import _constraints as allow
+from ._base import BaseBackpropMLP
+from ._hyperparameters import is_stochastic
 from ._inputs import Targets
 from ._layers import Array
-from ._snapshot import reads_at_once
-from ._targets import NumberTargets, rearranged, shaped
+from ._metrics import RegressorScore
+from ._snapshot import fit_at_once, reads_at_once
+from ._targets import (
+    Numbers,
+    levels_of,
+    number_loss_parameters,
+    rearranged,
+    shaped,
+)
 
 
-class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
+class BackpropMLPRegressor(RegressorScore, RegressorMixin, BaseBackpropMLP):
     """Multilayer perceptron regressor, trained by a compiled engine.
 
     A drop-in for :class:`sklearn.neural_network.MLPRegressor`: the same parameters,
@@ -78,6 +86,7 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
     True
     """
 
+    _target_class = Numbers
     _rules = BaseBackpropMLP._rules | {
         "loss": (
             allow.one_of(
@@ -196,7 +205,9 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
             Where a parameter or the data are not allowed, or training diverged.
         """
         validation = (X_val, y_val, sample_weight_val)
-        return self._guarded_fit(X, y, sample_weight, validation=validation)
+        return fit_at_once(
+            self, lambda copy: copy._fit(X, y, sample_weight, validation=validation)
+        )
 
     @available_if(is_stochastic)
     def partial_fit(
@@ -219,20 +230,19 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
         ValueError
             As :meth:`fit`.
         """
-        return self._guarded_fit(X, y, sample_weight, incremental=True)
+        return fit_at_once(
+            self, lambda copy: copy._fit(X, y, sample_weight, incremental=True)
+        )
 
-    def _learn_targets(
+    def _learn(
         self, y: Any, *, first: bool, incremental: bool, classes: Any
-    ) -> None:
-        self._check_known(y)
+    ) -> Numbers:
+        numbers = Numbers(self.loss, levels_of(self.quantile))
+        numbers.check(y)
+        return numbers
 
-    def _check_known(self, y: Any, name: str = "y") -> None:
-        super()._check_known(y, name)
-        if self.loss == "poisson" and np.any(y < 0):
-            raise ValueError(
-                f"{name} must not be negative for loss='poisson'. "
-                f"Got a smallest value of {y.min()}."
-            )
+    def _loss_parameters(self) -> tuple[float, ...]:
+        return number_loss_parameters(self.loss, self.huber_delta, self.quantile)
 
     def _loss_name(self) -> str:
         # Of a fitted network: no more than its output is asked for.
@@ -242,19 +252,6 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
         super()._describe(topology, targets)
         quantile = targets.loss == "quantile"
         self.quantiles_ = np.array(topology.loss_parameters) if quantile else None
-
-    def _default_score(self, outputs: Array, truth: Array, weights: Any) -> float:
-        """R^2, or minus the pinball loss, averaged over the outputs."""
-        if self.loss != "quantile":
-            from sklearn.metrics import r2_score  # long to load
-
-            return float(r2_score(truth, outputs, sample_weight=weights))
-        levels = np.array(self._levels())
-        outputs = rearranged(outputs, len(levels))
-        error = truth.astype(np.float64) - outputs
-        level = np.tile(levels, outputs.shape[1] // len(levels))
-        pinball = np.maximum(level * error, (level - 1) * error).mean(axis=1)
-        return -float(np.average(pinball, weights=weights))
 
     @reads_at_once
     def predict(self, X: Any) -> Array:
@@ -274,7 +271,7 @@ class BackpropMLPRegressor(NumberTargets, RegressorMixin, BaseBackpropMLP):
         levels = getattr(self, "quantiles_", None)
         count = 1 if levels is None else len(levels)
         return shaped(
-            self._outputs(X, finish=lambda block: rearranged(block, count)), count
+            self._outputs(X, transform=lambda block: rearranged(block, count)), count
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from ._warn import warn_user
+
 E = TypeVar("E")
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +28,34 @@ def working_copy(estimator: E) -> E:
 def become(estimator: Any, copy: Any) -> None:
     """Give an estimator the attributes of its working copy, all at once."""
     estimator.__dict__ = copy.__dict__
+
+
+class Diverged(Exception):
+    """Training diverged; ``finite`` tells whether an epoch was worth keeping."""
+
+    def __init__(self, finite: bool, advice: str) -> None:
+        self.finite, self.advice = finite, advice
+
+
+def fit_at_once(estimator: E, fit: Callable[[E], list[tuple[str, type[Warning]]]]) -> E:
+    """Call ``fit`` on a working copy, whose attributes then become the estimator's.
+
+    Whatever fails leaves the estimator as it was, but a divergence after a finite
+    epoch leaves that epoch. What ``fit`` returns is warned of.
+    """
+    copy = working_copy(estimator)
+    try:
+        messages = fit(copy)
+    except Diverged as diverged:
+        if diverged.finite:
+            become(estimator, copy)
+        raise ValueError(
+            f"Solver produced non-finite parameter weights. {diverged.advice}"
+        ) from None
+    become(estimator, copy)
+    for message, category in messages:
+        warn_user(message, category)
+    return estimator
 
 
 def reads_at_once(

@@ -1,13 +1,15 @@
 """y as the engine reads it: classes and labels, or numbers and their quantiles.
 
-Two mixins, each for the two estimators that learn from such a y.
+Objects of values that have been learnt from y, or are parameters; an estimator makes
+one of its fitted attributes whenever it needs one.
 """
 
 from __future__ import annotations
 
 import reprlib
+from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,17 +18,33 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from ._inputs import Targets, place_of, plain_array
 from ._layers import Array
-from ._snapshot import reads_at_once
-from ._table import Table
+
+if TYPE_CHECKING:
+    from .core.engine import Table
 
 
-class ClassTargets:
-    """Classes of y, as numbers and with weights; for a classifier."""
+class Classes(NamedTuple):
+    """The classes of y, and rows of them as numbers and with weights."""
 
-    label_smoothing: float
-    class_weight: Any
+    #: Labels in increasing order; of a multi-label y the numbers of its columns.
+    labels: Array
+    #: scikit-learn's word: "binary", "multiclass" or "multilabel-indicator".
+    kind: str
+    #: Whether y came sparse.
+    sparse: bool
 
-    def _plain_y(self, y: Any, name: str = "y") -> Any:
+    @classmethod
+    def of(cls, y: Any, name: str = "y") -> Classes:
+        """The classes that a plain y has."""
+        kind = cls.kind_of(y, name)
+        return cls(unique_labels(y), kind, sp.issparse(y))
+
+    @property
+    def multilabel(self) -> bool:
+        return self.kind == "multilabel-indicator"
+
+    @staticmethod
+    def plain(y: Any, name: str = "y") -> Any:
         """y as an array of labels, all of one kind."""
         y = plain_array(y, name)
         if sp.issparse(y) or not isinstance(y, np.ndarray) or y.dtype.kind != "O":
@@ -35,7 +53,8 @@ class ClassTargets:
             raise ValueError(_no_label(y, name))
         return y
 
-    def _kind_of(self, y: Any, name: str) -> str:
+    @staticmethod
+    def kind_of(y: Any, name: str) -> str:
         """scikit-learn's word for what y is, if that is anything to classify."""
         kind: str = type_of_target(y, input_name=name)
         if kind in ("binary", "multiclass", "multilabel-indicator"):
@@ -56,35 +75,58 @@ class ClassTargets:
             "sklearn.multioutput.MultiOutputClassifier does."
         )
 
-    def _read_classes(self, y: Any, name: str = "y") -> None:
-        kind = self._kind_of(y, name)
-        self.classes_ = unique_labels(y)
-        self._y_type = kind
-        self._sparse_y = sp.issparse(y)
-
-    def _check_known(self, y: Any, name: str = "y") -> None:
+    def check(self, y: Any, name: str = "y") -> None:
         """Refuse labels that are not among the classes."""
-        kind = self._kind_of(y, name)
-        if "multilabel-indicator" in (kind, self._y_type):
-            return  # shapes that differ are refused by _targets
-        if is_text(y) != is_text(self.classes_):
+        kind = self.kind_of(y, name)
+        if self.multilabel or kind == "multilabel-indicator":
+            return  # shapes that differ are refused by ``encode``
+        if is_text(y) != is_text(self.labels):
             raise ValueError(
                 f"`{name}` has classes not in `self.classes_`: text and numbers are "
                 f"mixed. `{name}` has {listed(np.unique(y))}. The classes are "
-                f"{listed(self.classes_)}."
+                f"{listed(self.labels)}."
             )
-        known = set(self.classes_.tolist())
+        known = set(self.labels.tolist())
         unknown = [label for label in np.unique(y).tolist() if label not in known]
         if unknown:
             raise ValueError(
                 f"`{name}` has classes not in `self.classes_`: {listed(unknown)}. "
-                f"The classes are {listed(self.classes_)}."
+                f"The classes are {listed(self.labels)}."
             )
 
-    def _targets(self, y: Any, dtype: Any, name: str = "y") -> Targets:
-        if self._y_type == "multilabel-indicator":
+    def cast(self, y: Any) -> Any:
+        """A plain y of the type that is computed with: its own."""
+        return y
+
+    def check_same(self, y: Any) -> None:
+        """Refuse a y of a warm start that has not all of the classes, and no other."""
+        seen = unique_labels(y)
+        if set(seen.tolist()) != set(self.labels.tolist()):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in "
+                f"the previous call to fit. Previously got {listed(self.labels)},"
+                f" `y` has {listed(seen)}"
+            )
+
+    def chosen(self, scores: Array, threshold: float) -> Array:
+        """The labels that outputs, or logits, stand for; of two classes one column."""
+        if self.kind == "multiclass":
+            return self.labels[scores.argmax(axis=1)]
+        above = scores > threshold
+        if self.kind != "binary":
+            return above.astype(int)
+        if len(self.labels) == 1:
+            return np.repeat(self.labels, len(scores))
+        return self.labels[above.ravel().astype(np.intp)]
+
+    def as_y(self, labels: Array) -> Any:
+        """Labels in the container that y had: sparse, or an array."""
+        return sp.csr_matrix(labels) if self.sparse and self.multilabel else labels
+
+    def encode(self, y: Any, dtype: Any, name: str = "y") -> Targets:
+        if self.multilabel:
             Y = y.toarray() if sp.issparse(y) else np.asarray(y)
-            n_labels = len(self.classes_)
+            n_labels = len(self.labels)
             if Y.ndim != 2 or Y.shape[1] != n_labels:
                 raise ValueError(
                     f"{name} must be an indicator matrix of {n_labels} columns. "
@@ -100,8 +142,8 @@ class ClassTargets:
         if np.ndim(y) != 1:
             raise ValueError(f"{name} must have shape (n_samples,). Got {np.shape(y)}.")
         codes = self._codes(y)
-        if len(self.classes_) > 2:
-            n_classes = len(self.classes_)
+        if len(self.labels) > 2:
+            n_classes = len(self.labels)
             return Targets(
                 None,
                 codes,
@@ -113,21 +155,20 @@ class ClassTargets:
         Y = codes.astype(dtype)[:, None]
         return Targets(Y, None, "binary_cross_entropy", "logistic", 1, codes > 0)
 
-    def _loss_parameters(self) -> tuple[float, ...]:
-        share = float(self.label_smoothing)
-        return (share,) if share > 0 else ()
-
-    def _weights(self, y: Any, sample_weight: Array | None) -> Array | None:
-        if self.class_weight is None:
+    def weights(
+        self, y: Any, sample_weight: Array | None, class_weight: Any
+    ) -> Array | None:
+        """Weights of rows, those of their classes multiplied in."""
+        if class_weight is None:
             return sample_weight
-        if self._y_type == "multilabel-indicator":
-            weights = compute_sample_weight(self.class_weight, y)
+        if self.multilabel:
+            weights = compute_sample_weight(class_weight, y)
         else:
             codes = self._codes(y)
-            weights = self._weights_of_classes(codes)[codes]
+            weights = self._weights_of_classes(codes, class_weight)[codes]
         if not np.all(weights >= 0):
             raise ValueError(
-                f"class_weight must hold no negative number. Got {self.class_weight!r}."
+                f"class_weight must hold no negative number. Got {class_weight!r}."
             )
         if sample_weight is None:
             return weights
@@ -136,7 +177,7 @@ class ClassTargets:
 
     def _codes(self, y: Any) -> Array:
         """Places in classes_, of labels that are known to be there."""
-        classes = self.classes_
+        classes = self.labels
         whole = y.dtype.kind == "f" or classes.dtype.kind != "f"
         if is_text(y) or (whole and np.can_cast(y.dtype, classes.dtype)):
             return np.searchsorted(classes, y).astype(np.intc)
@@ -145,26 +186,26 @@ class ClassTargets:
         seen, codes = np.unique(y, return_inverse=True)
         return np.array([place[label] for label in seen.tolist()], np.intc)[codes]
 
-    def _weights_of_classes(self, codes: Array) -> Array:
+    def _weights_of_classes(self, codes: Array, class_weight: Any) -> Array:
         """class_weight as one number per class."""
-        n_classes = len(self.classes_)
-        if self.class_weight == "balanced":
+        n_classes = len(self.labels)
+        if class_weight == "balanced":
             counts = np.bincount(codes, minlength=n_classes)
             return len(codes) / (np.sum(counts > 0) * np.maximum(counts, 1))
-        if isinstance(self.class_weight, list):
+        if isinstance(class_weight, list):
             raise ValueError(
                 "class_weight must be a dict or 'balanced' where y is one column; a "
-                f"list is for several labels. Got {self.class_weight!r}."
+                f"list is for several labels. Got {class_weight!r}."
             )
-        known = dict(self.class_weight)
-        weights = [known.pop(label, None) for label in self.classes_.tolist()]
+        known = dict(class_weight)
+        weights = [known.pop(label, None) for label in self.labels.tolist()]
         if known and None in weights:
             raise ValueError(
                 "class_weight names classes that y has not: "
                 f"{listed(sorted(known, key=str))}. The classes are "
-                f"{listed(self.classes_)}."
+                f"{listed(self.labels)}."
             )
-        for label, weight in self.class_weight.items():
+        for label, weight in class_weight.items():
             if not isinstance(weight, Real) or not weight >= 0:
                 raise ValueError(
                     "class_weight must hold no negative number, and only numbers. "
@@ -172,7 +213,7 @@ class ClassTargets:
                 )
         return np.array([1.0 if w is None else float(w) for w in weights])
 
-    def _lacking(
+    def lacking(
         self, table: Table, rows: Array, validating: Table, held: Array
     ) -> tuple[str, int]:
         """The rarest class of some rows that others lack, in words, and its rows."""
@@ -182,8 +223,8 @@ class ClassTargets:
             return "", 0
         rarest = int(np.where(lacking, counts, np.inf).argmin())
         count = int(counts[rarest])
-        labels = self.classes_.tolist()
-        if self._y_type == "multilabel-indicator":
+        labels = self.labels.tolist()
+        if self.multilabel:
             has = "1" if rarest >= len(labels) else "0"
             what = f"{has} in column {rarest % len(labels)}"
         else:
@@ -198,34 +239,65 @@ class ClassTargets:
         if len(table.sample_weight):
             rows = rows[table.sample_weight[rows] > 0]
         if len(table.labels):
-            return np.bincount(table.labels[rows], minlength=len(self.classes_))
+            return np.bincount(table.labels[rows], minlength=len(self.labels))
         ones = np.count_nonzero(table.Y[rows] > 0, axis=0)
         return np.concatenate([len(rows) - ones, ones])
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy of :meth:`predict`; of whole rows for several labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        score : float
-        """
-        return super().score(X, self._plain_y(y), sample_weight=sample_weight)
+    def score(self, outputs: Array, truth: Array, weights: Array | None) -> float:
+        """Accuracy of A_J against encoded targets; of whole rows for several labels."""
+        if len(self.labels) == 1:
+            return 1.0
+        if truth.ndim == 1:
+            right = outputs.argmax(axis=1) == truth
+        else:
+            right = ((outputs > 0.5) == (truth > 0.5)).all(axis=1)
+        return float(np.average(right, weights=weights))
 
 
-class NumberTargets:
-    """Numbers of y, repeated for every quantile; for a regressor."""
+def classes_of_part(y: Any, asked: Any, known: Classes | None) -> Classes:
+    """The classes of a call of ``partial_fit``; ``asked`` is its ``classes``.
+
+    ``known`` are those of earlier calls. Raises scikit-learn's errors.
+    """
+    if asked is None:
+        if known is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return known
+    plain = Classes.plain(asked, "classes")
+    if np.ndim(plain) != 1:
+        raise ValueError(
+            "classes must be a one-dimensional array or list of labels. "
+            f"Got {reprlib.repr(asked)}."
+        )
+    Classes.kind_of(plain, "classes")
+    labels = unique_labels(plain)
+    if known is not None:
+        if known.labels.tolist() != labels.tolist():
+            raise ValueError(
+                f"`classes={listed(labels)}` is not the same as on last call to "
+                f"partial_fit, was: {listed(known.labels)}"
+            )
+        return known
+    multilabel = Classes.kind_of(y, "y") == "multilabel-indicator"
+    found = Classes.of(y if multilabel else labels)
+    if labels.tolist() != found.labels.tolist():
+        raise ValueError(
+            f"classes must be {listed(found.labels)} for a y of "
+            f"{len(found.labels)} labels. Got {listed(labels)}."
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers of y, repeated for every quantile."""
 
     loss: str
-    quantile: Any
-    huber_delta: float
+    #: Of ``loss="quantile"``.
+    levels: tuple[float, ...] = (0.5,)
 
-    def _plain_y(self, y: Any, name: str = "y") -> Any:
+    @staticmethod
+    def plain(y: Any, name: str = "y") -> Any:
         """y as an array of numbers."""
         y = plain_array(y, name)
         if sp.issparse(y) or not isinstance(y, np.ndarray) or y.dtype.kind != "O":
@@ -241,21 +313,34 @@ class NumberTargets:
                 ) from None
         return plain_array(numbers, name)
 
-    def _check_numbers(self, y: Any, name: str = "y") -> None:
+    def check(self, y: Any, name: str = "y") -> None:
+        """Refuse what are no numbers, or none that the loss is for."""
         if sp.issparse(y) or y.dtype.kind not in "fiub":
             raise ValueError(
                 f"{name} must be a dense array of numbers. "
                 f"Got a {type(y).__name__} of dtype {y.dtype}."
             )
+        if self.loss == "poisson" and np.any(y < 0):
+            raise ValueError(
+                f"{name} must not be negative for loss='poisson'. "
+                f"Got a smallest value of {y.min()}."
+            )
 
-    def _check_known(self, y: Any, name: str = "y") -> None:
-        self._check_numbers(y, name)
+    def weights(
+        self, y: Any, sample_weight: Array | None, class_weight: Any
+    ) -> Array | None:
+        """Weights of rows, as they are."""
+        return sample_weight
 
-    def _lacking(self, *tables_and_rows: Any) -> tuple[str, int]:
+    def lacking(self, *tables_and_rows: Any) -> tuple[str, int]:
         """Numbers lack no class."""
         return "", 0
 
-    def _targets(self, y: Any, dtype: Any, name: str = "y") -> Targets:
+    def cast(self, y: Any) -> Any:
+        """A plain y of the type that is computed with: its own."""
+        return y
+
+    def encode(self, y: Any, dtype: Any, name: str = "y") -> Targets:
         Y = y[:, None] if y.ndim == 1 else y
         with np.errstate(over="ignore"):
             Y = np.ascontiguousarray(Y, dtype=dtype)
@@ -266,50 +351,39 @@ class NumberTargets:
             )
         output = "exp" if self.loss == "poisson" else "identity"
         if self.loss == "quantile":  # a column for each level of each target
-            Y = np.repeat(Y, len(self._levels()), axis=1)
+            Y = np.repeat(Y, len(self.levels), axis=1)
         return Targets(Y, None, self.loss, output, Y.shape[1], None)
 
-    def _levels(self) -> tuple[float, ...]:
-        """The parameter ``quantile`` as levels."""
-        return tuple(float(level) for level in np.atleast_1d(self.quantile))
+    def score(self, outputs: Array, truth: Array, weights: Array | None) -> float:
+        """R^2, or minus the pinball loss, averaged over the outputs."""
+        if self.loss != "quantile":
+            from sklearn.metrics import r2_score  # long to load
 
-    def _loss_parameters(self) -> tuple[float, ...]:
-        if self.loss == "huber":
-            return (float(self.huber_delta),)
-        return self._levels() if self.loss == "quantile" else ()
+            return float(r2_score(truth, outputs, sample_weight=weights))
+        levels = np.array(self.levels)
+        outputs = rearranged(outputs, len(levels))
+        error = truth.astype(np.float64) - outputs
+        level = np.tile(levels, outputs.shape[1] // len(levels))
+        pinball = np.maximum(level * error, (level - 1) * error).mean(axis=1)
+        return -float(np.average(pinball, weights=weights))
 
-    @reads_at_once
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R^2 of the prediction; D^2 of the pinball loss after ``loss='quantile'``.
 
-        D^2 is the share of the pinball loss of the best constant that the prediction
-        does away with, averaged over targets and levels: 1 is perfect, 0 is the
-        constant. See :func:`sklearn.metrics.d2_pinball_score`.
+#: What a classifier, or a regressor, learns of y.
+TargetKind = Classes | Numbers
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        sample_weight : array-like of shape (n_samples,), default=None
 
-        Returns
-        -------
-        score : float
-        """
-        y = self._plain_y(y)
-        levels = getattr(self, "quantiles_", None)
-        if levels is None:
-            return super().score(X, y, sample_weight=sample_weight)
-        from sklearn.metrics import d2_pinball_score  # long to load
+def levels_of(quantile: Any) -> tuple[float, ...]:
+    """The parameter ``quantile`` as levels."""
+    return tuple(float(level) for level in np.atleast_1d(quantile))
 
-        outputs = self.predict(X)
-        if len(levels) == 1:
-            outputs = outputs[..., None]
-        scores = [
-            d2_pinball_score(y, outputs[..., k], sample_weight=sample_weight, alpha=t)
-            for k, t in enumerate(levels)
-        ]
-        return float(np.mean(scores))
+
+def number_loss_parameters(
+    loss: str, huber_delta: float, quantile: Any
+) -> tuple[float, ...]:
+    """The numbers that a regressor's loss has besides outputs and targets."""
+    if loss == "huber":
+        return (float(huber_delta),)
+    return levels_of(quantile) if loss == "quantile" else ()
 
 
 def rearranged(outputs: Array, n_levels: int) -> Array:

@@ -14,9 +14,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from typing import Any, TypeVar
 
-import numpy as np
-
-from .core import engine
+from .core import OWN_KERNELS
+from .core.team import ThreadTeam
 
 T = TypeVar("T")
 
@@ -63,7 +62,7 @@ def threads_for(n_jobs: int | None, flop: float, enough: float) -> int:
     A number is taken as it is, up to the CPUs of the process, and a negative one counts
     from those, as joblib's.
     """
-    if not engine.threads_of_its_own():
+    if not OWN_KERNELS:
         return 1
     if n_jobs is None:
         if flop < 2 * enough or is_worker():
@@ -80,61 +79,7 @@ def workers_for(n_jobs: int | None) -> int:
     return min(n_jobs, cpus()) if n_jobs > 0 else max(1, available() + 1 + n_jobs)
 
 
-class Crew:
-    """As many threads as pay: all that were asked for, or one, by the time they took.
-
-    On a machine that is busy elsewhere a thread may wait for a core while the others
-    wait for it. That shows in the processor time that they got; then one thread is
-    tried, and later all of them again, ever more seldom while trials tell the same.
-    The results are the same either way.
-    """
-
-    #: Seconds that a judgement is made of: single runs may be much shorter.
-    SAMPLE = 0.02
-    #: The share of its threads' time that a team gets on an idle machine.
-    IDLE = 0.85
-    #: Samples from one trial to the next, at least and at most.
-    SOON, SELDOM = 8, 128
-
-    def __init__(self, n_threads: int) -> None:
-        self.n_threads = n_threads
-        self.taken = self.now = n_threads
-        self.times: dict[int, float] = {}
-        self.seconds, self.cpu_seconds, self.rows = 0.0, 0.0, 0
-        # Two bad samples before a trial: in the first one memory is touched.
-        self.patience, self.left = self.SOON, 2
-
-    def size(self) -> int:
-        """How many threads the next run takes."""
-        return self.now
-
-    def on_trial(self) -> bool:
-        """Whether the next run need not be long."""
-        return self.now != self.taken
-
-    def took(self, seconds: float, cpu_seconds: float, rows: int) -> None:
-        """Take note of a run of so many rows; cpu_seconds are those of the process."""
-        self.seconds += seconds
-        self.cpu_seconds += cpu_seconds
-        self.rows += rows
-        if self.n_threads == 1 or self.seconds < self.SAMPLE:
-            return
-        got = self.cpu_seconds / (self.now * self.seconds)
-        self.times[self.now] = self.seconds / self.rows
-        self.seconds, self.cpu_seconds, self.rows = 0.0, 0.0, 0
-        if self.on_trial():
-            if self.times[self.now] < self.times[self.taken]:
-                self.taken, self.patience = self.now, self.SOON
-            else:
-                self.patience = min(2 * self.patience, self.SELDOM)
-            self.now, self.left = self.taken, self.patience
-        elif self.taken == 1 or got < self.IDLE:
-            self.left -= 1
-            if self.left == 0:
-                self.now = 1 if self.taken == self.n_threads else self.n_threads
-
-
-class _Team:
+class _Threads:
     """Threads that begin together, and that can be waited for through an interrupt.
 
     ``Thread.join`` cannot: in Python 3.11 one that was interrupted takes the thread for
@@ -169,10 +114,10 @@ class _Team:
         """Let all begin."""
         self._ready.set()
 
-    def finish(self, stopped: list[bool] | None = None) -> None:
+    def finish(self, cancelled: threading.Event | None = None) -> None:
         """Let all begin, wait for all, and only then raise what has interrupted it.
 
-        An interrupt makes ``stopped`` not empty, for the others to look at.
+        An interrupt sets ``cancelled``, for the others to look at.
         """
         interrupt: BaseException | None = None
         while True:
@@ -183,65 +128,64 @@ class _Team:
                 break
             except BaseException as error:
                 interrupt = error
-                if stopped is not None:
-                    stopped.append(True)
+                if cancelled is not None:
+                    cancelled.set()
         if interrupt is not None:
             raise interrupt
 
 
-def share(call: Callable[..., T], *arguments: Any, places: Any, n_threads: int) -> T:
-    """``call(*arguments, places)`` of the engine, made by several threads at once.
+def run_in_team(call: Callable[..., T], *arguments: Any, n_threads: int) -> T:
+    """``call(*arguments, thread, team)`` of the engine, by several threads at once.
 
     Whatever keeps this one from making its call calls the others' off: they would wait
     for it for ever.
     """
     if n_threads == 1:
-        return call(*arguments, places)
-    length, called_off = engine.barrier_shape()
-    barrier = np.zeros(length, dtype=np.intc)
-    copies = [places.copy() for _ in range(n_threads)]
-    team = _Team()
+        return call(*arguments)
+    team, threads = ThreadTeam(n_threads), _Threads()
 
     def make(thread: int) -> T:
         try:
-            return call(*arguments, copies[thread], thread, barrier, n_threads)
+            return call(*arguments, thread, team)
         except BaseException:
-            barrier[called_off] = 1
+            team.call_off()
             raise
 
     try:
         for thread in range(1, n_threads):
             try:
-                team.start(make, thread)
+                threads.start(make, thread)
             except RuntimeError:  # the system gives no more threads: one will do
-                barrier[called_off] = 1
+                team.call_off()
                 break
-        team.begin()
-        result = make(0) if not barrier[called_off] else None
+        threads.begin()
+        result = make(0) if not team.called_off else None
     except BaseException:
-        barrier[called_off] = 1
+        team.call_off()
         raise
     finally:
-        team.finish()
-    if team.errors:
-        raise team.errors[0]
-    return call(*arguments, places) if result is None else result
+        threads.finish()
+    if threads.errors:
+        raise threads.errors[0]
+    return call(*arguments) if result is None else result
 
 
-def each(
-    work: Callable[[list[Any]], None], parts: list[list[Any]], stopped: list[bool]
+def run_in_threads(
+    work: Callable[[list[Any]], None],
+    parts: list[list[Any]],
+    cancelled: threading.Event,
 ) -> None:
     """``work(part)`` for every part, each in a thread of its own; errors are raised.
 
-    After an error or an interrupt ``stopped`` is not empty, for the others to look at.
+    After an error or an interrupt ``cancelled`` is set, for the others to look at.
     """
-    team = _Team()
+    team = _Threads()
 
     def guarded(part: list[Any]) -> None:
         try:
             work(part)
         except BaseException:
-            stopped.append(True)
+            cancelled.set()
             raise
 
     try:
@@ -254,7 +198,7 @@ def each(
         for part in left:
             guarded(part)
     finally:
-        team.finish(stopped)
+        team.finish(cancelled)
     if team.errors:
         raise team.errors[0]
 
@@ -275,7 +219,7 @@ def blas_threads(n_jobs: int | None, flop: float) -> AbstractContextManager[Any]
     other's; and OpenBLAS heeds the main thread only. So the main thread alone sets it.
     """
     main = threading.current_thread() is threading.main_thread()
-    if engine.threads_of_its_own() or not main:
+    if OWN_KERNELS or not main:
         return nullcontext()
     if n_jobs is None and flop >= BLAS_STEP_FLOP and not is_worker():
         return nullcontext()

@@ -28,7 +28,7 @@ def show_versions() -> None:
     skbackprop...
     """
     forced = os.environ.get("SKBACKPROP_SIMD", "").strip()
-    kernels = "own" if core.engine.threads_of_its_own() else "BLAS through SciPy"
+    kernels = "own" if core.OWN_KERNELS else "BLAS through SciPy"
     facts = {
         "skbackprop": __version__,
         "instruction set": f"{core.level}{' (forced)' if forced else ''}",

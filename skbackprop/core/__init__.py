@@ -1,4 +1,4 @@
-"""The compiled core. ``engine`` is the module of the instruction set in use.
+"""The compiled core. ``engine_of(dtype)`` is the engine of a type, of the level in use.
 
 The environment variable SKBACKPROP_SIMD takes a lower one, for tests and comparisons.
 """
@@ -7,11 +7,10 @@ import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import engine
+    from . import engine as Engine
 
 try:
     from .cpu import supports
@@ -29,7 +28,7 @@ LEVELS = ("portable", "neon", "avx2", "avx512")
 
 def levels() -> list[str]:
     """Those that were built, from the lowest to the highest."""
-    return [name for name in LEVELS if find_spec(f"{__name__}.engine_{name}")]
+    return [name for name in LEVELS if find_spec(f"{__name__}.engine_{name}_float64")]
 
 
 def _pick(forced: str) -> str:
@@ -47,17 +46,23 @@ def _pick(forced: str) -> str:
 level = _pick(os.environ.get("SKBACKPROP_SIMD", "").strip().lower())
 
 
-def __getattr__(name: str) -> ModuleType:
-    """The engine when it is first used, since it brings NumPy and SciPy."""
-    if name != "engine":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.engine_{level}")
-    globals()[name] = module
-    return module
+#: Whether products are by kernels of our own, which threads may share; else by BLAS.
+OWN_KERNELS = level != "portable"
+
+_engines: dict[Any, "type[Engine]"] = {}
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), "engine"})
+def engine_of(dtype: Any) -> "type[Engine]":
+    """The engine of float32 or float64, loaded when it is first asked for."""
+    try:
+        return _engines[dtype]
+    except (KeyError, TypeError):
+        import numpy as np
+
+        name = np.dtype(dtype).name
+        engine = import_module(f"{__name__}.engine_{level}_{name}")
+        _engines[dtype] = _engines[np.dtype(dtype)] = engine
+        return engine
 
 
-__all__ = ["engine", "level", "levels"]
+__all__ = ["OWN_KERNELS", "engine_of", "level", "levels"]

@@ -4,15 +4,15 @@ A new activation is one enumerator, one branch in ``activate`` and one in
 ``times_derivative``, all here, and its paragraph in docs/derivations.md.
 """
 
-from .real cimport (
+from .elementary cimport (
     exponential,
     exponential_less_one,
     hyperbolic_tangent,
     logistic,
     normal_tail,
-    real,
     with_sign,
 )
+from .real cimport real
 
 
 cpdef enum Activation:
@@ -39,12 +39,12 @@ cdef inline bint needs_z(int kind) noexcept nogil:
     )
 
 
-cdef inline real selu_scale(const real* tag) noexcept nogil:
+cdef inline real selu_scale() noexcept nogil:
     """lambda of (A7)."""
     return <real> 1.0507009873554805
 
 
-cdef inline real selu_floor(const real* tag) noexcept nogil:
+cdef inline real selu_floor() noexcept nogil:
     """lambda alpha of (A7): minus what selu tends to at the left."""
     return <real> 1.7580993408473768
 
@@ -82,8 +82,8 @@ cdef inline void activate(
     elif kind == Activation.SELU:  # (A7)
         for i in range(n):
             z = Z[i]
-            e = selu_floor(Z) * exponential_less_one(0 if z > 0 else z)
-            A[i] = selu_scale(Z) * z if z > 0 else e
+            e = selu_floor() * exponential_less_one(0 if z > 0 else z)
+            A[i] = selu_scale() * z if z > 0 else e
     elif kind == Activation.SILU:  # (A8)
         for i in range(n):
             A[i] = Z[i] * logistic(Z[i])
@@ -122,7 +122,7 @@ cdef inline void times_derivative(
             delta[i] = delta[i] * (1 - A[i] * A[i])
     elif kind == Activation.SELU:  # selu'(0) is the left slope
         for i in range(n):
-            slope = selu_scale(A) if A[i] > 0 else A[i] + selu_floor(A)
+            slope = selu_scale() if A[i] > 0 else A[i] + selu_floor()
             delta[i] = delta[i] * slope
     elif kind == Activation.SILU:
         for i in range(n):

@@ -2,38 +2,40 @@
 
 from scipy.linalg.cython_blas cimport dgemm, sgemm
 
-from .real cimport real
+from .real cimport REAL_BYTES, real
 
 include "blas_int.pxi"
 
 
+cdef struct Operand:
+    # A row-major matrix, and the reals from a row to the next.
+    const real* data
+    Py_ssize_t row
+
+
+cdef struct Sizes:
+    # Of C (m, n), and of the sum.
+    Py_ssize_t m, n, k
+
+
 cdef inline void gemm(
-    char a,
-    char b,
-    Py_ssize_t m,
-    Py_ssize_t n,
-    Py_ssize_t k,
-    const real* A,
-    Py_ssize_t lda,
-    const real* B,
-    Py_ssize_t ldb,
-    real beta,
-    real* C,
+    char a, char b, Sizes sizes, Operand A, Operand B, real* C, real beta
 ) noexcept nogil:
-    """C = op(A) op(B) + beta C, C of shape (m, n), all row-major."""
+    """C = op(A) op(B) + beta C, all row-major and C of rows without a gap."""
     # BLAS reads row-major as the transpose: C^T = op(B)^T op(A)^T.
-    cdef blas_int rows = <blas_int> m, columns = <blas_int> n, depth = <blas_int> k
-    cdef blas_int stride_a = <blas_int> lda, stride_b = <blas_int> ldb
+    cdef blas_int rows = <blas_int> sizes.m, columns = <blas_int> sizes.n
+    cdef blas_int depth = <blas_int> sizes.k
+    cdef blas_int row_a = <blas_int> A.row, row_b = <blas_int> B.row
     cdef real one = 1
-    if m == 0 or n == 0:
+    if rows == 0 or columns == 0:
         return
-    if real is float:
+    if REAL_BYTES == 4:
         sgemm(
-            &b, &a, &columns, &rows, &depth, &one, <real*> B, &stride_b,
-            <real*> A, &stride_a, &beta, C, &columns,
+            &b, &a, &columns, &rows, &depth, <float*> &one, <float*> B.data, &row_b,
+            <float*> A.data, &row_a, <float*> &beta, <float*> C, &columns,
         )
     else:
         dgemm(
-            &b, &a, &columns, &rows, &depth, &one, <real*> B, &stride_b,
-            <real*> A, &stride_a, &beta, C, &columns,
+            &b, &a, &columns, &rows, &depth, <double*> &one, <double*> B.data, &row_b,
+            <double*> A.data, &row_a, <double*> &beta, <double*> C, &columns,
         )

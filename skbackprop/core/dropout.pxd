@@ -7,10 +7,11 @@ Wellons' search for low bias ("Prospecting for hash functions", 2018). Keys of 6
 are mixed by the finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
 """
 
-from .real cimport int32_t, real, uint32_t, uint64_t
+from .elementary cimport int32_t, uint32_t, uint64_t
+from .real cimport real
 
 
-cdef struct Mask:
+cdef struct DropoutMask:
     # Units whose 31 bits are below it are dropped; 0 drops none.
     int32_t threshold
     # 1 / (1 - p), the factor of the units that are kept.
@@ -30,9 +31,9 @@ cdef inline uint32_t mixed(uint32_t x) noexcept nogil:
     return x ^ (x >> 16)
 
 
-cdef inline Mask mask_of(double p, uint64_t seed, long long step) noexcept nogil:
+cdef inline DropoutMask mask_of(double p, uint64_t seed, long long step) noexcept nogil:
     """The mask of a step: each hidden unit is dropped with probability p.  (D1)"""
-    cdef Mask mask
+    cdef DropoutMask mask
     mask.threshold = <int32_t> (p * 2147483648.0)
     mask.factor = 1 / (1 - p)
     mask.key = mixed_key(mixed_key(seed) ^ <uint64_t> step)
@@ -40,7 +41,7 @@ cdef inline Mask mask_of(double p, uint64_t seed, long long step) noexcept nogil
 
 
 cdef inline void drop(
-    Mask mask,
+    const DropoutMask* mask,
     Py_ssize_t layer,
     Py_ssize_t row,
     Py_ssize_t unit,

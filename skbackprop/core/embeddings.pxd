@@ -12,12 +12,12 @@ The columns of X are numbers, then plain columns, then codes.
 * A code k becomes row k of a table.  (E2)
 
 In theta the groups lie one behind the other: V, b, u, m of all numbers, then the
-tables. All of it is row-major: ``rows`` is the batch of A_0, later of dL/dA_0.
+tables.
 """
 
 from libc.string cimport memcpy
 
-from .gather cimport row_at
+from .gather cimport Rows, row_at
 from .real cimport real
 
 cdef enum:
@@ -37,13 +37,30 @@ cdef class Embeddings:
     cdef Py_ssize_t[::1] group_at
 
 
-cdef inline Py_ssize_t curve_at(Embeddings e, Py_ssize_t f) noexcept nogil:
+cdef struct EmbeddingLayer:
+    # An Embeddings, as pointers into it, and into theta.
+    Py_ssize_t n_numbers, n_plain, n_codes, dimension, code_dimension, n_outputs
+    const Py_ssize_t* bin_at
+    const Py_ssize_t* row_at
+    const Py_ssize_t* group_at
+    const double* edge
+    const real* theta
+    # Values of the curves at the edges; what the edges gather on the way back; and the
+    # batch, row-major: A_0, later dL/dA_0.
+    real* curves
+    real* at_edges
+    real* rows
+
+
+cdef inline Py_ssize_t curve_at(
+    const Py_ssize_t* bin_at, Py_ssize_t f, Py_ssize_t dimension
+) noexcept nogil:
     """Where the curve of number f begins among all: it has a value more than bins."""
-    return (e.bin_at[f] + f) * e.dimension
+    return (bin_at[f] + f) * dimension
 
 
 cdef inline Py_ssize_t curve_elements(Embeddings e) noexcept nogil:
-    return curve_at(e, e.n_numbers)
+    return curve_at(&e.bin_at[0], e.n_numbers, e.dimension)
 
 
 cdef inline Py_ssize_t bin_of(real p, Py_ssize_t n_bins, real* r) noexcept nogil:
@@ -62,11 +79,7 @@ cdef inline Py_ssize_t code_of(real x, Py_ssize_t n_rows) noexcept nogil:
 
 
 cdef inline void draw_curves(
-    Embeddings e,
-    const real* theta,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real* curves,
+    const EmbeddingLayer* e, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
     """Values at the edges, numbers first to last: b + t_k u + sum_{i<k} V_i.  (E1)"""
     cdef Py_ssize_t f, k, c, D = e.dimension, at
@@ -76,10 +89,10 @@ cdef inline void draw_curves(
     cdef real* curve
     cdef real edge, step
     for f in range(first, last):
-        V = theta + e.group_at[CURVE] + e.bin_at[f] * D
-        b = theta + e.group_at[BIAS] + f * D
-        u = theta + e.group_at[SLOPE] + f * D
-        curve = curves + curve_at(e, f)
+        V = e.theta + e.group_at[CURVE] + e.bin_at[f] * D
+        b = e.theta + e.group_at[BIAS] + f * D
+        u = e.theta + e.group_at[SLOPE] + f * D
+        curve = e.curves + curve_at(e.bin_at, f, D)
         at = e.bin_at[f] + f
         edge = <real> e.edge[at]
         for c in range(D):
@@ -92,15 +105,11 @@ cdef inline void draw_curves(
 
 
 cdef inline void embed(
-    Embeddings e,
-    const real* theta,
-    const real* curves,
-    const real[:, ::1] X,
-    const Py_ssize_t[::1] chosen,
+    const EmbeddingLayer* e,
+    const Rows* rows,
     Py_ssize_t start,
     Py_ssize_t first,
     Py_ssize_t last,
-    real* rows,
 ) noexcept nogil:
     """A_0 of the batch's rows first to last, row-major.  (E1) (E2)"""
     cdef Py_ssize_t i, f, c, k, D = e.dimension, E = e.code_dimension
@@ -110,12 +119,12 @@ cdef inline void embed(
     cdef real* out
     cdef real r
     for i in range(first, last):
-        x = &X[row_at(chosen, start, i), 0]
-        out = rows + i * e.n_outputs
+        x = rows.X + row_at(rows, start + i) * rows.p
+        out = e.rows + i * e.n_outputs
         for f in range(e.n_numbers):
             if x[f] == x[f]:
                 k = bin_of(x[f], e.bin_at[f + 1] - e.bin_at[f], &r)
-                low = curves + curve_at(e, f) + k * D
+                low = e.curves + curve_at(e.bin_at, f, D) + k * D
                 high = low + D
                 if D == 8:  # a length that is known makes it one vector
                     for c in range(8):
@@ -124,27 +133,24 @@ cdef inline void embed(
                     for c in range(D):
                         out[c] = low[c] + r * (high[c] - low[c])
             else:
-                memcpy(out, theta + e.group_at[MISSING] + f * D, D * sizeof(real))
+                memcpy(out, e.theta + e.group_at[MISSING] + f * D, D * sizeof(real))
             out += D
         x += e.n_numbers
         memcpy(out, x, e.n_plain * sizeof(real))
         out += e.n_plain
         x += e.n_plain
         for c in range(e.n_codes):
-            k = e.row_at_[c] + code_of(x[c], e.row_at_[c + 1] - e.row_at_[c])
-            memcpy(out, theta + e.group_at[TABLE] + k * E, E * sizeof(real))
+            k = e.row_at[c] + code_of(x[c], e.row_at[c + 1] - e.row_at[c])
+            memcpy(out, e.theta + e.group_at[TABLE] + k * E, E * sizeof(real))
             out += E
 
 
 cdef inline void number_gradient(
-    Embeddings e,
+    const EmbeddingLayer* e,
     Py_ssize_t f,
-    const real[:, ::1] X,
-    const Py_ssize_t[::1] chosen,
+    const Rows* rows,
     Py_ssize_t start,
     Py_ssize_t n,
-    const real* rows,
-    real* at_edges,
     bint add,
     real* grad,
 ) noexcept nogil:
@@ -160,6 +166,7 @@ cdef inline void number_gradient(
     cdef real* db = grad + e.group_at[BIAS] + f * D
     cdef real* du = grad + e.group_at[SLOPE] + f * D
     cdef real* dm = grad + e.group_at[MISSING] + f * D
+    cdef real* at_edges = e.at_edges + curve_at(e.bin_at, f, D)
     cdef real* low
     cdef const real* delta
     cdef real r, x, step
@@ -173,8 +180,8 @@ cdef inline void number_gradient(
         for c in range(n_bins * D):
             dV[c] = 0
     for i in range(n):
-        x = X[row_at(chosen, start, i), f]
-        delta = rows + i * e.n_outputs + f * D
+        x = rows.X[row_at(rows, start + i) * rows.p + f]
+        delta = e.rows + i * e.n_outputs + f * D
         if x == x:
             k = bin_of(x, n_bins, &r)
             low = at_edges + k * D
@@ -202,28 +209,26 @@ cdef inline void number_gradient(
 
 
 cdef inline void code_gradient(
-    Embeddings e,
+    const EmbeddingLayer* e,
     Py_ssize_t column,
-    const real[:, ::1] X,
-    const Py_ssize_t[::1] chosen,
+    const Rows* rows,
     Py_ssize_t start,
     Py_ssize_t n,
-    const real* rows,
     bint add,
     real* grad,
 ) noexcept nogil:
     """dL/dtable of a code's column: row k has the sum of the deltas of code k.  (E4)"""
     cdef Py_ssize_t i, c, k, E = e.code_dimension
-    cdef Py_ssize_t n_rows = e.row_at_[column + 1] - e.row_at_[column]
+    cdef Py_ssize_t n_rows = e.row_at[column + 1] - e.row_at[column]
     cdef Py_ssize_t x_at = e.n_numbers + e.n_plain + column
     cdef Py_ssize_t at = e.n_numbers * e.dimension + e.n_plain + column * E
-    cdef real* table = grad + e.group_at[TABLE] + e.row_at_[column] * E
+    cdef real* table = grad + e.group_at[TABLE] + e.row_at[column] * E
     cdef const real* delta
     if not add:
         for c in range(n_rows * E):
             table[c] = 0
     for i in range(n):
-        k = code_of(X[row_at(chosen, start, i), x_at], n_rows)
-        delta = rows + i * e.n_outputs + at
+        k = code_of(rows.X[row_at(rows, start + i) * rows.p + x_at], n_rows)
+        delta = e.rows + i * e.n_outputs + at
         for c in range(E):
             table[k * E + c] += delta[c]

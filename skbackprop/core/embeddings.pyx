@@ -73,6 +73,20 @@ cdef class Embeddings:
     def cardinalities(self):
         return np.diff(self.row_at_).tolist()
 
+    @property
+    def groups(self):
+        """Name, start and stop in theta, shape, and whether it decays, of each."""
+        at = np.asarray(self.group_at).tolist()
+        D, E = self.dimension, self.code_dimension
+        names = {"V": (True, D), "b": (False, D), "u": (True, D), "m": (False, D)}
+        names["table"] = (True, E)
+        return [
+            (name, start, stop, ((stop - start) // columns, columns), decays)
+            for (name, (decays, columns)), start, stop in zip(
+                names.items(), at, at[1:], strict=False
+            )
+        ]
+
     def views(self, theta):
         """V, b, u, m and the tables of a flat array, as views.
 

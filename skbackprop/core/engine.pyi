@@ -1,135 +1,118 @@
-# Every array of reals in one call has one type, float32 or float64, and is
-# C-contiguous; an array that is not used is empty.
+"""Every engine_LEVEL_TYPE; arrays are of its type, or what is noted."""
 
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .optimizers import Optimizer
-from .regimen import Regimen
+from .team import ThreadTeam
 from .topology import Topology
 
-_Real = TypeVar("_Real", np.float32, np.float64)
+Reals = npt.NDArray[Any]
+Order = npt.NDArray[np.intp]
 
-_Ints = npt.NDArray[np.intc]
-_Places = npt.NDArray[np.intp]
+class Table:
+    X: Reals
+    data: Reals
+    indices: npt.NDArray[np.intc]
+    indptr: npt.NDArray[np.longlong]
+    Y: Reals
+    labels: npt.NDArray[np.intc]
+    sample_weight: Reals
+    def __init__(
+        self,
+        X: Reals | tuple[Reals, npt.NDArray[np.intc], npt.NDArray[np.longlong], int],
+        *,
+        Y: Reals | None = None,
+        labels: npt.NDArray[np.intc] | None = None,
+        sample_weight: Reals | None = None,
+    ) -> None: ...
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def n_columns(self) -> int: ...
+    @property
+    def sparse(self) -> bool: ...
+    def weight_sum(self, rows: Order) -> float: ...
 
-# Of the functions of reals, function["float"] and function["double"] are those of one
-# type: a call by the name alone looks which it is.
+class Workspace:
+    def __init__(
+        self,
+        topology: Topology,
+        theta: Reals,
+        capacity: int,
+        *,
+        sparse: bool = False,
+        backward: bool = True,
+        dropout: bool = False,
+        input_gradient: bool = False,
+    ) -> None: ...
+    @staticmethod
+    def reals(topology: Topology, capacity: int, *, sparse: bool = False) -> int: ...
+    @property
+    def topology(self) -> Topology: ...
+    @property
+    def theta(self) -> Reals: ...
+    @property
+    def capacity(self) -> int: ...
 
-def scratch_sizes(
-    t: Topology,
-    n: int,
-    like: npt.NDArray[_Real],
-    places: _Places,
-    sparse: bool = False,
-    backward: bool = True,
-    input_gradient: bool = False,
-    dropping: bool = False,
-) -> tuple[int, int, int]: ...
-def places_shape(t: Topology) -> tuple[int, int]: ...
-def barrier_shape() -> tuple[int, int]: ...
-def threads_of_its_own() -> bool: ...
-def square_sum(X: npt.NDArray[_Real]) -> float: ...
-def is_finite(X: npt.NDArray[_Real]) -> bool: ...
+class Trainer:
+    factors: npt.NDArray[np.float64] | None
+    def __init__(
+        self,
+        workspace: Workspace,
+        table: Table,
+        optimizer: Optimizer,
+        moments: Reals,
+        batch_size: int,
+        mean_weight: float = 1.0,
+        alpha: float = 0.0,
+        dropout: tuple[float, int] = (0.0, 0),
+    ) -> None: ...
+    @property
+    def grad(self) -> Reals: ...
+    def run(
+        self,
+        order: Order,
+        start: int,
+        stop: int,
+        loss: float,
+        thread: int = 0,
+        team: ThreadTeam | None = None,
+    ) -> float: ...
+    def apply(self, grad: Reals) -> None: ...
+
 def predict(
-    t: Topology,
-    theta: npt.NDArray[_Real],
-    X: npt.NDArray[_Real],
-    data: npt.NDArray[_Real],
-    indices: npt.NDArray[np.intc],
-    indptr: npt.NDArray[np.longlong],
-    rows: npt.NDArray[np.intp],
+    workspace: Workspace,
+    table: Table,
+    order: Order,
     start: int,
     stop: int,
-    out: npt.NDArray[_Real],
-    work: npt.NDArray[_Real],
-    places: _Places,
-    link: bool,
+    out: Reals,
+    raw: bool,
+) -> None: ...
+def predict_few(
+    topology: Topology, theta: Reals, X: Reals, out: Reals, raw: bool
 ) -> None: ...
 def loss_and_grad(
-    t: Topology,
-    theta: npt.NDArray[_Real],
-    X: npt.NDArray[_Real],
-    data: npt.NDArray[_Real],
-    indices: npt.NDArray[np.intc],
-    indptr: npt.NDArray[np.longlong],
-    Y: npt.NDArray[_Real],
-    labels: npt.NDArray[np.intc],
-    sample_weight: npt.NDArray[_Real],
-    rows: npt.NDArray[np.intp],
+    workspace: Workspace,
+    table: Table,
+    order: Order,
     start: int,
     stop: int,
     denominator: float,
-    grad: npt.NDArray[_Real],
-    dX: npt.NDArray[_Real],
-    work: npt.NDArray[_Real],
-    label_work: _Ints,
-    sums: npt.NDArray[np.float64],
-    places: _Places,
+    grad: Reals | None = None,
+    dX: Reals | None = None,
     thread: int = 0,
-    barrier: _Ints | None = None,
-    n_threads: int = 1,
+    team: ThreadTeam | None = None,
 ) -> float: ...
 def l2_and_grad(
-    t: Topology,
-    theta: npt.NDArray[_Real],
-    alpha: float,
-    denominator: float,
-    grad: npt.NDArray[_Real],
+    t: Topology, theta: Reals, alpha: float, denominator: float, grad: Reals
 ) -> float: ...
-def train_run(
-    t: Topology,
-    opt: Optimizer,
-    regimen: Regimen,
-    theta: npt.NDArray[_Real],
-    grad: npt.NDArray[_Real],
-    memory: npt.NDArray[_Real],
-    X: npt.NDArray[_Real],
-    data: npt.NDArray[_Real],
-    indices: npt.NDArray[np.intc],
-    indptr: npt.NDArray[np.longlong],
-    Y: npt.NDArray[_Real],
-    labels: npt.NDArray[np.intc],
-    sample_weight: npt.NDArray[_Real],
-    rows: npt.NDArray[np.intp],
-    start: int,
-    stop: int,
-    batch_size: int,
-    mean_weight: float,
-    alpha: float,
-    loss: float,
-    work: npt.NDArray[_Real],
-    label_work: _Ints,
-    sums: npt.NDArray[np.float64],
-    places: _Places,
-    thread: int = 0,
-    barrier: _Ints | None = None,
-    n_threads: int = 1,
-) -> float: ...
-def affine_layer(
-    A: npt.NDArray[_Real],
-    W: npt.NDArray[_Real],
-    b: npt.NDArray[_Real],
-    p: int,
-    q: int,
-    Z: npt.NDArray[_Real],
-) -> None: ...
-def activation(
-    kind: int, Z: npt.NDArray[_Real], A: npt.NDArray[_Real], q: int
-) -> None: ...
-def derivative(
-    kind: int,
-    Z: npt.NDArray[_Real],
-    A: npt.NDArray[_Real],
-    delta: npt.NDArray[_Real],
-) -> None: ...
-def elementary(name: str, x: npt.NDArray[_Real], out: npt.NDArray[_Real]) -> None: ...
-def optimizer_step(
-    t: Topology,
-    opt: Optimizer,
-    theta: npt.NDArray[_Real],
-    grad: npt.NDArray[_Real],
-    memory: npt.NDArray[_Real],
-) -> None: ...
+def is_finite(X: Reals) -> bool: ...
+def square_sum(X: Reals) -> float: ...
+def affine_layer(A: Reals, W: Reals, b: Reals, p: int, q: int, Z: Reals) -> None: ...
+def activation(kind: int, Z: Reals, A: Reals, q: int) -> None: ...
+def derivative(kind: int, Z: Reals, A: Reals, delta: Reals) -> None: ...
+def elementary(name: str, x: Reals, out: Reals) -> None: ...

@@ -1,109 +1,89 @@
-"""Rows of the training table into the layout of the batch."""
+"""The rows of the training table, and how they come into the batch."""
 
 from libc.string cimport memcpy
 
-from .panels cimport rows_to_panels
+from .matrix cimport Matrix
+from .panels cimport SparseRow, rows_to_panels
 from .real cimport real
-from .simd cimport PANELS, doubles, floats
+from .simd cimport PANELS
 
 
-cdef inline Py_ssize_t row_at(
-    const Py_ssize_t[::1] rows, Py_ssize_t start, Py_ssize_t i
-) noexcept nogil:
-    """The table's row that stands i-th in the batch; empty rows mean their order."""
-    return rows[start + i] if rows.shape[0] > 0 else start + i
+cdef struct Rows:
+    # Of n rows and p columns: X row-major, or CSR where that is NULL; Y or labels; w is
+    # NULL for weights of one; order has the row that stands i-th, NULL: row i.
+    const real* X
+    const real* data
+    const int* indices
+    const long long* indptr
+    const real* Y
+    const int* labels
+    const real* w
+    const Py_ssize_t* order
+    Py_ssize_t n, p
+    bint sparse
+
+
+cdef inline Py_ssize_t row_at(const Rows* rows, Py_ssize_t i) noexcept nogil:
+    """The table's row that stands i-th in the order."""
+    return i if rows.order == NULL else rows.order[i]
+
+
+cdef inline SparseRow sparse_row(const Rows* rows, Py_ssize_t i) noexcept nogil:
+    """The stored entries of the row that stands i-th."""
+    cdef Py_ssize_t r = row_at(rows, i)
+    return SparseRow(
+        rows.data + rows.indptr[r], rows.indices + rows.indptr[r],
+        rows.indptr[r + 1] - rows.indptr[r],
+    )
 
 
 cdef inline void gather_inputs(
-    const real[:, ::1] X,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t n,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real* A,
+    const Rows* rows, Py_ssize_t start, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last,
+    Matrix A,
 ) noexcept nogil:
-    """A_0 = X[rows[start : start + n]], rows first to last, in the layout."""
-    cdef const Py_ssize_t* chosen = &rows[start] if rows.shape[0] > 0 else NULL
-    cdef Py_ssize_t p = X.shape[1], offset = 0 if rows.shape[0] > 0 else start
-    if first == last:
-        return
+    """A_0 = X[order[start : start + n]], rows first to last, in the layout."""
+    cdef Py_ssize_t offset = start if rows.order == NULL else 0
     if not PANELS:
-        gather_rows(X, rows, start, first, last, A)
-    elif real is float:
-        rows_to_panels(
-            <const floats*> &X[offset, 0], chosen, X.shape[0] - offset, n, p,
-            first, last, <floats*> A,
-        )
+        gather_rows(rows, rows.X, rows.p, start, first, last, A.data)
     else:
         rows_to_panels(
-            <const doubles*> &X[offset, 0], chosen, X.shape[0] - offset, n, p,
-            first, last, <doubles*> A,
-        )
-
-
-cdef inline void gather_embedded(
-    const real* rows, Py_ssize_t n, Py_ssize_t p, Py_ssize_t first, Py_ssize_t last,
-    real* A,
-) noexcept nogil:
-    """A_0 = rows first to last of a row-major matrix, in the layout."""
-    if not PANELS:
-        memcpy(A + first * p, rows + first * p, (last - first) * p * sizeof(real))
-    elif real is float:
-        rows_to_panels(
-            <const floats*> rows, NULL, n, n, p, first, last, <floats*> A
-        )
-    else:
-        rows_to_panels(
-            <const doubles*> rows, NULL, n, n, p, first, last, <doubles*> A
+            rows.X + offset * rows.p,
+            <const Py_ssize_t*> NULL if rows.order == NULL else rows.order + start,
+            rows.n - offset, n, first, last, A,
         )
 
 
 cdef inline void gather_rows(
-    const real[:, ::1] X,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real* A,
+    const Rows* rows, const real* X, Py_ssize_t p, Py_ssize_t start, Py_ssize_t first,
+    Py_ssize_t last, real* A,
 ) noexcept nogil:
-    """A = X[rows[start : ]], rows first to last, row-major."""
-    cdef Py_ssize_t i, p = X.shape[1]
-    if first == last:
-        return
-    if rows.shape[0] == 0:
-        memcpy(A + first * p, &X[start + first, 0], (last - first) * p * sizeof(real))
+    """A = X[order[start : ]], rows first to last, of p columns, row-major."""
+    cdef Py_ssize_t i
+    if rows.order == NULL:
+        memcpy(
+            A + first * p, X + (start + first) * p, (last - first) * p * sizeof(real)
+        )
     elif p == 1:
         for i in range(first, last):
-            A[i] = X[rows[start + i], 0]
+            A[i] = X[rows.order[start + i]]
     else:
         for i in range(first, last):
-            memcpy(A + i * p, &X[rows[start + i], 0], p * sizeof(real))
+            memcpy(A + i * p, X + rows.order[start + i] * p, p * sizeof(real))
 
 
 cdef inline void gather_labels(
-    const int[::1] labels,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    int* batch,
+    const Rows* rows, Py_ssize_t start, Py_ssize_t first, Py_ssize_t last, int* batch
 ) noexcept nogil:
-    """batch = labels[rows[start : ]], first to last."""
+    """batch = labels[order[start : ]], first to last."""
     cdef Py_ssize_t i
     for i in range(first, last):
-        batch[i] = labels[row_at(rows, start, i)]
+        batch[i] = rows.labels[row_at(rows, start + i)]
 
 
 cdef inline void gather_weights(
-    const real[::1] weights,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real* batch,
+    const Rows* rows, Py_ssize_t start, Py_ssize_t first, Py_ssize_t last, real* batch
 ) noexcept nogil:
-    """batch = weights[rows[start : ]], first to last."""
+    """batch = w[order[start : ]], first to last."""
     cdef Py_ssize_t i
     for i in range(first, last):
-        batch[i] = weights[row_at(rows, start, i)]
+        batch[i] = rows.w[row_at(rows, start + i)]

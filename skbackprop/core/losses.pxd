@@ -15,7 +15,8 @@ has number k modulo their count: q is a multiple of it.
 from libc.math cimport log, log1p
 
 from .activations cimport Activation
-from .real cimport exponential, log_of_one_plus, machine_epsilon, real
+from .elementary cimport exponential, log_of_one_plus
+from .real cimport EPSILON, real
 
 cdef enum:
     LANES = 16
@@ -42,12 +43,19 @@ cdef inline int canonical_output(int loss) noexcept nogil:
     return Activation.IDENTITY
 
 
+cdef struct LossOf:
+    # Which, whether from Z (L5), and its parameters, NULL where it has none.
+    int kind
+    bint from_z
+    const double* parameters
+    Py_ssize_t n_parameters
+
+
 cdef inline void loss_and_delta(
     int loss,
     const double* A,
     const double* Y,
     const double* c,
-    double eps,
     double* l,
     double* delta,
 ) noexcept nogil:
@@ -56,7 +64,7 @@ cdef inline void loss_and_delta(
     (L1) (L2) (L4) (L6) (L7) (L8)
     """
     cdef int i
-    cdef double a, y, r
+    cdef double a, y, r, eps = EPSILON
     if loss == Loss.SQUARED_ERROR:  # (L1)
         for i in range(LANES):
             delta[i] = A[i] - Y[i]
@@ -125,10 +133,7 @@ cdef inline void canonical_loss_and_delta(
 
 
 cdef inline double weighted_loss(
-    int loss,
-    const double* parameters,
-    Py_ssize_t n_parameters,
-    bint from_z,
+    const LossOf* loss,
     const real* values,
     const real* Y,
     const real* w,
@@ -145,23 +150,20 @@ cdef inline double weighted_loss(
     cdef double[LANES] l
     cdef double[LANES] d
     cdef double w_i, value = 0
-    cdef real* tag = NULL
     while e < count:
         for k in range(LANES):
             z[k] = values[min(e + k, count - 1)]
             y[k] = Y[min(e + k, count - 1)]
-        if n_parameters > 0:
+        if loss.n_parameters > 0:
             for k in range(LANES):
-                c[k] = parameters[(e + k) % n_parameters]
-            if loss == Loss.BINARY_CROSS_ENTROPY:  # two classes per output  (L9)
+                c[k] = loss.parameters[(e + k) % loss.n_parameters]
+            if loss.kind == Loss.BINARY_CROSS_ENTROPY:  # two classes per output  (L9)
                 for k in range(LANES):
                     y[k] = (1 - c[k]) * y[k] + 0.5 * c[k]
-        if from_z:
-            canonical_loss_and_delta(loss, &z[0], &y[0], &l[0], &d[0])
+        if loss.from_z:
+            canonical_loss_and_delta(loss.kind, &z[0], &y[0], &l[0], &d[0])
         else:
-            loss_and_delta(
-                loss, &z[0], &y[0], &c[0], machine_epsilon(tag), &l[0], &d[0]
-            )
+            loss_and_delta(loss.kind, &z[0], &y[0], &c[0], &l[0], &d[0])
         for k in range(min(LANES, count - e)):
             w_i = w[row] if w != NULL else 1
             # A row without weight adds nothing, not even an infinity.

@@ -6,7 +6,8 @@ A new optimiser is one enumerator, one line in ``slots`` and one branch in
 
 from libc.math cimport pow, sqrt
 
-from .real cimport real, square_root
+from .elementary cimport square_root
+from .real cimport real
 
 
 cpdef enum Solver:
@@ -20,6 +21,30 @@ cdef class Optimizer:
     cdef public double learning_rate, momentum, beta_1, beta_2, epsilon, weight_decay
     cdef public bint nesterov
     cdef public long long t
+    # The gradient's norm is cut to it; 0: no limit.  (C1)
+    cdef public double max_norm
+    # Factors of learning rate and decay by parameter group, or None: the groups' own.
+    cdef public object rates, decays
+
+
+cdef struct StepScale:
+    # Of a step: eta_t (O4); eta lambda (O5), without Adam's correction; what multiplies
+    # theta in the penalty's gradient (R1), and a gradient that is too long (C1).
+    double learning_rate, decay, l2, clip
+
+
+cdef struct GroupScale:
+    # Of a step of a parameter group: eta_t; 1 - eta lambda; and the penalty's factor.
+    double learning_rate, kept, l2
+
+
+cdef struct Slice:
+    # Parameters that stand together: their gradient, and what is remembered of it.
+    real* theta
+    real* grad
+    real* first
+    real* second
+    Py_ssize_t n
 
 
 cdef inline int slots(int kind) noexcept nogil:
@@ -31,11 +56,14 @@ cdef inline double rate(Optimizer opt, long long t) noexcept nogil:
     """eta_t of step t: Adam corrects it for moments that began at zero.  (O4)"""
     if opt.kind == Solver.SGD:
         return opt.learning_rate
-    return opt.learning_rate * sqrt(gone(opt.beta_2, t)) / gone(opt.beta_1, t)
+    return (
+        opt.learning_rate * sqrt(bias_correction(opt.beta_2, t))
+        / bias_correction(opt.beta_1, t)
+    )
 
 
-cdef inline double gone(double beta, long long t) noexcept nogil:
-    """1 - beta^t; 1 where beta^t < exp(-40) is nothing beside it."""
+cdef inline double bias_correction(double beta, long long t) noexcept nogil:
+    """1 - beta^t; exactly 1 where beta^t < exp(-40) is below a double's rounding."""
     if t * (1 - beta) > 40:
         return 1
     return 1 - pow(beta, <double> t)
@@ -46,67 +74,45 @@ cdef inline double decay(Optimizer opt) noexcept nogil:
     return opt.learning_rate * opt.weight_decay if opt.kind == Solver.ADAMW else 0
 
 
-cdef inline void step(
-    Optimizer opt,
-    double eta,
-    double c,
-    double keep,
-    real* theta,
-    const real* grad,
-    real* first,
-    real* second,
-    Py_ssize_t n,
-) noexcept nogil:
-    """theta <- keep theta + update(grad + c theta, what is remembered), n of them."""
+cdef inline void step(Optimizer opt, const GroupScale* scale, Slice w) noexcept nogil:
+    """theta <- kept theta + update(grad + l2 theta, what is remembered)."""
     if opt.kind == Solver.SGD:
-        sgd(opt, eta, c, theta, grad, first, n)
+        sgd(opt, scale, w)
     else:
-        adam(opt, eta, c, keep, theta, grad, first, second, n)
+        adam(opt, scale, w)
 
 
-cdef inline void sgd(
-    Optimizer opt,
-    double rate,
-    double c,
-    real* theta,
-    const real* grad,
-    real* v,
-    Py_ssize_t n,
-) noexcept nogil:
+cdef inline void sgd(Optimizer opt, const GroupScale* scale, Slice w) noexcept nogil:
     """v <- mu v - eta g; theta <- theta + v, or + mu v - eta g.  (O1) (O2) (O3)"""
     cdef Py_ssize_t i
-    cdef real eta = <real> rate, mu = <real> opt.momentum, l2 = <real> c, g
+    cdef real eta = <real> scale.learning_rate, mu = <real> opt.momentum
+    cdef real l2 = <real> scale.l2, g
+    cdef real* theta = w.theta
+    cdef real* v = w.first
     if opt.nesterov:
-        for i in range(n):
-            g = grad[i] + l2 * theta[i]
+        for i in range(w.n):
+            g = w.grad[i] + l2 * theta[i]
             v[i] = mu * v[i] - eta * g
             theta[i] += mu * v[i] - eta * g
     else:
-        for i in range(n):
-            g = grad[i] + l2 * theta[i]
+        for i in range(w.n):
+            g = w.grad[i] + l2 * theta[i]
             v[i] = mu * v[i] - eta * g
             theta[i] += v[i]
 
 
-cdef inline void adam(
-    Optimizer opt,
-    double rate,
-    double c,
-    double keep,
-    real* theta,
-    const real* grad,
-    real* m,
-    real* v,
-    Py_ssize_t n,
-) noexcept nogil:
-    """theta <- keep theta - eta_t m / (sqrt(v) + eps).  (O4) (O5)"""
+cdef inline void adam(Optimizer opt, const GroupScale* scale, Slice w) noexcept nogil:
+    """theta <- kept theta - eta_t m / (sqrt(v) + eps).  (O4) (O5)"""
     cdef Py_ssize_t i
     cdef real beta_1 = <real> opt.beta_1, beta_2 = <real> opt.beta_2
     cdef real rest_1 = <real> (1 - opt.beta_1), rest_2 = <real> (1 - opt.beta_2)
-    cdef real epsilon = <real> opt.epsilon, eta = <real> rate, l2 = <real> c, g
-    cdef real left = <real> keep
-    for i in range(n):
-        g = grad[i] + l2 * theta[i]
+    cdef real epsilon = <real> opt.epsilon, eta = <real> scale.learning_rate
+    cdef real l2 = <real> scale.l2, kept = <real> scale.kept, g
+    cdef real* theta = w.theta
+    cdef real* m = w.first
+    cdef real* v = w.second
+    for i in range(w.n):
+        g = w.grad[i] + l2 * theta[i]
         m[i] = beta_1 * m[i] + rest_1 * g
         v[i] = beta_2 * v[i] + rest_2 * g * g
-        theta[i] = left * theta[i] - eta * m[i] / (square_root(v[i]) + epsilon)
+        theta[i] = kept * theta[i] - eta * m[i] / (square_root(v[i]) + epsilon)

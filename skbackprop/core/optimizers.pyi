@@ -1,5 +1,8 @@
 from enum import IntEnum
 
+import numpy as np
+import numpy.typing as npt
+
 class Solver(IntEnum):
     SGD = 0
     ADAM = 1
@@ -14,6 +17,9 @@ class Optimizer:
     epsilon: float
     weight_decay: float
     t: int
+    max_norm: float
+    rates: npt.NDArray[np.float64] | None
+    decays: npt.NDArray[np.float64] | None
     def __init__(
         self,
         kind: int,
@@ -25,7 +31,6 @@ class Optimizer:
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
-        t: int = 0,
     ) -> None: ...
     @property
     def kind(self) -> int: ...

@@ -2,10 +2,19 @@
 
 
 cdef class Optimizer:
-    """What one step of an optimiser needs besides arrays: numbers only.
+    """What the steps of an optimiser need besides arrays: numbers only.
 
     ``t`` counts the steps made. The vectors it remembers are rows of an array
     that Python owns, ``n_slots(kind)`` of them.
+
+    Attributes
+    ----------
+    max_norm : float
+        The gradient's norm is cut to it; 0, as at first, for no limit.  (C1)
+    rates, decays : ndarray of shape (n_groups,) or None
+        Factors of learning rate and weight decay, one for each of the topology's
+        ``groups``; None, as at first, for rates of 1, and for decays of 1 for weights
+        and of 0 for biases.
     """
 
     def __init__(
@@ -19,7 +28,6 @@ cdef class Optimizer:
         double beta_2=0.999,
         double epsilon=1e-8,
         double weight_decay=0.0,
-        long long t=0,
     ):
         if kind not in set(Solver):
             raise ValueError(f"{kind} is not a Solver")
@@ -31,37 +39,29 @@ cdef class Optimizer:
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.weight_decay = weight_decay
-        self.t = t
+        self.t = 0
+        self.max_norm = 0
+        self.rates = self.decays = None
 
     def __reduce__(self):
         # Cython's own pickling would lose the numbers in some serialisers.
-        return _restore, (
-            self.kind,
-            self.learning_rate,
-            self.momentum,
-            self.nesterov,
-            self.beta_1,
-            self.beta_2,
-            self.epsilon,
-            self.weight_decay,
-            self.t,
-        )
+        keywords = {
+            name: getattr(self, name)
+            for name in (
+                "momentum", "nesterov", "beta_1", "beta_2", "epsilon", "weight_decay"
+            )
+        }
+        attributes = {
+            name: getattr(self, name) for name in ("t", "max_norm", "rates", "decays")
+        }
+        return _restore, (self.kind, self.learning_rate, keywords, attributes)
 
 
-def _restore(
-    kind, learning_rate, momentum, nesterov, beta_1, beta_2, epsilon, weight_decay, t
-):
-    return Optimizer(
-        kind,
-        learning_rate,
-        momentum=momentum,
-        nesterov=nesterov,
-        beta_1=beta_1,
-        beta_2=beta_2,
-        epsilon=epsilon,
-        weight_decay=weight_decay,
-        t=t,
-    )
+def _restore(kind, learning_rate, keywords, attributes):
+    optimizer = Optimizer(kind, learning_rate, **keywords)
+    for name, value in attributes.items():
+        setattr(optimizer, name, value)
+    return optimizer
 
 
 def n_slots(int kind):

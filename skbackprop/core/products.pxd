@@ -1,20 +1,20 @@
-"""The three products of back-propagation, and the sums beside them.
+"""The three products of back-propagation and the sums beside them, of a dense layer.
 
-Shapes: A (n, p), W (p, q), b (q), Z and delta (n, q); W and b are row-major views of
-theta, the rest is in the layout of matrix.pxd, as are the copies of W and W^T that
-``pack_weights`` makes once per step. b is NULL without a bias. ``first`` and
-``last`` bound the rows, or the units, that the calling thread has to do. Matrices are
-pointers: a slice of a memoryview would be counted, and small steps are short.
+A is (n, p), Z and delta are (n, q), in the layout of matrix.pxd; W (p, q) and b (q)
+are row-major views of theta, as dW and db are of a gradient. ``first`` and ``last``
+bound the rows, or the units, that the calling thread has to do. The portable level
+leaves products to BLAS.
 """
 
 from libc.string cimport memcpy
 
-from .blas cimport gemm
-from .gather cimport row_at
-from .matrix cimport elements, stride
+from .blas cimport Operand, Sizes, gemm
+from .gather cimport Rows, row_at, sparse_row
+from .layers cimport Batch, Layer
+from .matrix cimport Matrix, elements, row_major
 from .panels cimport (
+    SparseRow,
     column_at,
-    few_product,
     narrow_gradient,
     narrow_product,
     pack,
@@ -27,12 +27,13 @@ from .panels cimport (
     rows_to_panels,
     sparse_gradient,
     sparse_product,
+    unpacked_product,
 )
 from .real cimport real
-from .simd cimport BYTES, PANELS, WIDTH, doubles, floats
+from .simd cimport BYTES, PANEL, PANELS
 
 
-cdef inline bint narrow(const real* tag, Py_ssize_t q) noexcept nogil:
+cdef inline bint is_narrow(Py_ssize_t q) noexcept nogil:
     """Whether q outputs fill at most half a vector."""
     return PANELS and 2 * q * <Py_ssize_t> sizeof(real) <= BYTES
 
@@ -43,49 +44,23 @@ cdef inline Py_ssize_t packed_elements(Py_ssize_t p, Py_ssize_t q) noexcept nogi
 
 
 cdef inline void pack_weights(
-    const real* W,
-    Py_ssize_t p,
-    Py_ssize_t q,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real* packed,
-    real* transposed,
+    Layer* layer, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
-    """Rows first to last of W into packed = [b; W] and transposed = [0; W^T].
-
-    Where one is NULL it is left out.
-    """
+    """Rows first to last of W into packed = [b; W] and transposed = [0; W^T]."""
     if first == last:
         return
-    if real is float:
-        if packed != NULL:
-            pack(<const floats*> W, p, q, first, last, <floats*> packed)
-        if transposed != NULL:
-            pack_transposed(<const floats*> W, p, q, first, last, <floats*> transposed)
-    else:
-        if packed != NULL:
-            pack(<const doubles*> W, p, q, first, last, <doubles*> packed)
-        if transposed != NULL:
-            pack_transposed(
-                <const doubles*> W, p, q, first, last, <doubles*> transposed
-            )
+    if layer.packed.data != NULL:
+        pack(layer.W, layer.p, first, last, layer.packed)
+    if layer.transposed.data != NULL:
+        pack_transposed(layer.W, layer.q, first, last, layer.transposed)
 
 
 cdef inline void pack_bias(
-    const real* b,
-    Py_ssize_t p,
-    Py_ssize_t q,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real* packed,
+    const real* b, Py_ssize_t first, Py_ssize_t last, Matrix packed
 ) noexcept nogil:
     """Row 0 of packed, units first to last: b, or zeros where it is NULL."""
-    if packed == NULL or first == last:
-        return
-    if real is float:
-        pack_row(<const floats*> b, p, q, first, last, <floats*> packed)
-    else:
-        pack_row(<const doubles*> b, p, q, first, last, <doubles*> packed)
+    if packed.data != NULL and first < last:
+        pack_row(b, first, last, packed)
 
 
 cdef inline void set_rows(
@@ -99,41 +74,25 @@ cdef inline void set_rows(
 
 
 cdef inline void affine(
-    const real* A,
-    Py_ssize_t n,
-    Py_ssize_t p,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    const real* W,
-    const real* b,
-    const real* packed,
-    Py_ssize_t q,
-    real* Z,
+    Matrix A, Layer* layer, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
-    """Z_j = A_{j-1} W_j + b_j; from W itself where nothing has been packed.  (F1)"""
+    """Z_j = A_{j-1} W_j + b_j; a Z_J is row-major.  (F1)"""
     if not PANELS:
-        affine_rows(A + first * p, last - first, p, W, b, q, Z + first * q)
-    elif packed != NULL:
-        if real is float:
-            panel_product(
-                <const floats*> A, n, p, first, last,
-                <const floats*> packed, q, <floats*> Z,
-            )
-        else:
-            panel_product(
-                <const doubles*> A, n, p, first, last,
-                <const doubles*> packed, q, <doubles*> Z,
-            )
-    elif real is float:
-        few_product(
-            <const floats*> A, WIDTH, stride(n, p), n, p, <const floats*> W,
-            <const floats*> b, q, <floats*> Z, WIDTH, stride(n, q),
+        affine_rows(
+            A.data + first * layer.p, last - first, layer.p, layer.W, layer.b, layer.q,
+            layer.Z.data + first * layer.q,
         )
+    elif layer.packed.data == NULL and layer.transposed.data == NULL:
+        # Packing W for so few rows would cost more than it saves.
+        unpacked_product(A, first, last, layer.W, layer.b, layer.Z)
+    elif layer.packed.data == NULL:
+        narrow_product(A, first, last, layer.transposed, layer.b, layer.Z)
+    elif layer.is_output:
+        # In panels where delta_J will be.
+        panel_product(A, first, last, layer.packed, layer.delta)
+        to_rows(layer.delta, first, last, layer.Z.data)
     else:
-        few_product(
-            <const doubles*> A, WIDTH, stride(n, p), n, p, <const doubles*> W,
-            <const doubles*> b, q, <doubles*> Z, WIDTH, stride(n, q),
-        )
+        panel_product(A, first, last, layer.packed, layer.Z)
 
 
 cdef inline void affine_rows(
@@ -146,155 +105,62 @@ cdef inline void affine_rows(
     real* Z,
 ) noexcept nogil:
     """Z_j = A_{j-1} W_j + b_j, all of it row-major.  (F1)"""
+    cdef Matrix inputs = row_major(A, p), outputs = row_major(Z, q)
     if not PANELS:
         set_rows(b, n, q, Z)
-        gemm(c"N", c"N", n, q, p, A, p, W, q, <real> 1, Z)
-    elif real is float:
-        few_product(
-            <const floats*> A, p, WIDTH, n, p, <const floats*> W,
-            <const floats*> b, q, <floats*> Z, q, WIDTH,
-        )
+        gemm(c"N", c"N", Sizes(n, q, p), Operand(A, p), Operand(W, q), Z, 1)
     else:
-        few_product(
-            <const doubles*> A, p, WIDTH, n, p, <const doubles*> W,
-            <const doubles*> b, q, <doubles*> Z, q, WIDTH,
-        )
-
-
-cdef inline void affine_output(
-    const real* A,
-    Py_ssize_t n,
-    Py_ssize_t p,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    const real* W,
-    const real* b,
-    const real* packed,
-    const real* transposed,
-    Py_ssize_t q,
-    real* spare,
-    real* Z,
-) noexcept nogil:
-    """Z_J = A_{J-1} W_J + b_J with a row-major Z_J; ``spare`` is in panels.  (F1)"""
-    cdef real* tag = NULL
-    if not PANELS:
-        affine_rows(A + first * p, last - first, p, W, b, q, Z + first * q)
-    elif packed == NULL and transposed == NULL:
-        if real is float:
-            few_product(
-                <const floats*> A, WIDTH, stride(n, p), n, p,
-                <const floats*> W, <const floats*> b, q,
-                <floats*> Z, q, WIDTH,
-            )
-        else:
-            few_product(
-                <const doubles*> A, WIDTH, stride(n, p), n, p,
-                <const doubles*> W, <const doubles*> b, q,
-                <doubles*> Z, q, WIDTH,
-            )
-    elif narrow(tag, q):
-        if real is float:
-            narrow_product(
-                <const floats*> A, n, p, first, last,
-                <const floats*> transposed, <const floats*> b, q,
-                <floats*> Z,
-            )
-        else:
-            narrow_product(
-                <const doubles*> A, n, p, first, last,
-                <const doubles*> transposed, <const doubles*> b, q,
-                <doubles*> Z,
-            )
-    else:
-        affine(A, n, p, first, last, W, b, packed, q, spare)
-        to_rows(spare, n, q, first, last, Z)
+        unpacked_product(inputs, 0, n, W, b, outputs)
 
 
 cdef inline void to_rows(
-    const real* A,
-    Py_ssize_t n,
-    Py_ssize_t q,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real* rows,
+    Matrix A, Py_ssize_t first, Py_ssize_t last, real* rows
 ) noexcept nogil:
     """The layout's rows first to last, row-major."""
+    cdef Py_ssize_t q = A.columns
     if not PANELS:
-        memcpy(rows + first * q, A + first * q, (last - first) * q * sizeof(real))
-    elif real is float:
-        panels_to_rows(
-            <const floats*> A, n, q, first, last, <floats*> rows
-        )
+        memcpy(rows + first * q, A.data + first * q, (last - first) * q * sizeof(real))
     else:
-        panels_to_rows(
-            <const doubles*> A, n, q, first, last, <doubles*> rows
-        )
+        panels_to_rows(A, first, last, rows)
 
 
 cdef inline void from_rows(
-    const real* rows,
-    Py_ssize_t n,
-    Py_ssize_t q,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    real* A,
+    const real* rows, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, Matrix A
 ) noexcept nogil:
-    """Row-major rows first to last of a delta into the layout."""
-    cdef Py_ssize_t i, k
+    """Row-major rows first to last, of n, into the layout."""
+    cdef Py_ssize_t i, k, q = A.columns
     if not PANELS:
-        memcpy(A + first * q, rows + first * q, (last - first) * q * sizeof(real))
-    elif narrow(rows, q):
+        memcpy(A.data + first * q, rows + first * q, (last - first) * q * sizeof(real))
+    elif is_narrow(q):
         # Nobody reads what lies beside the columns of a delta.
         for i in range(first, last):
             for k in range(q):
-                A[i * WIDTH + k] = rows[i * q + k]
-    elif real is float:
-        rows_to_panels(
-            <const floats*> rows, NULL, n, n, q, first, last, <floats*> A
-        )
+                A.data[i * PANEL + k] = rows[i * q + k]
     else:
-        rows_to_panels(
-            <const doubles*> rows, NULL, n, n, q, first, last, <doubles*> A
-        )
+        rows_to_panels(rows, NULL, n, n, first, last, A)
 
 
-cdef inline void back(
-    const real* delta,
-    Py_ssize_t n,
-    Py_ssize_t q,
-    Py_ssize_t first,
-    Py_ssize_t last,
-    const real* W,
-    const real* transposed,
-    Py_ssize_t p,
-    real* previous,
+cdef inline void affine_back(
+    const Layer* layer, Py_ssize_t first, Py_ssize_t last, Matrix dA
 ) noexcept nogil:
     """delta_{j+1} W_{j+1}^T, the first factor of (B2); dL/dX of layer 1.  (B5)"""
+    cdef Py_ssize_t p = layer.p, q = layer.q
     if not PANELS:
         gemm(
-            c"N", c"T", last - first, p, q, delta + first * q, q, W, q,
-            <real> 0, previous + first * p,
-        )
-    elif real is float:
-        panel_product(
-            <const floats*> delta, n, q, first, last,
-            <const floats*> transposed, p, <floats*> previous,
+            c"N", c"T", Sizes(last - first, p, q),
+            Operand(layer.delta.data + first * q, q), Operand(layer.W, q),
+            dA.data + first * p, 0,
         )
     else:
-        panel_product(
-            <const doubles*> delta, n, q, first, last,
-            <const doubles*> transposed, p, <doubles*> previous,
-        )
+        panel_product(layer.delta, first, last, layer.transposed, dA)
 
 
 cdef inline void weight_gradient(
-    const real* A,
+    Matrix A,
     Py_ssize_t n,
-    Py_ssize_t p,
+    const Layer* layer,
     Py_ssize_t first,
     Py_ssize_t last,
-    const real* delta,
-    Py_ssize_t q,
     bint add,
     real* dW,
 ) noexcept nogil:
@@ -302,124 +168,74 @@ cdef inline void weight_gradient(
 
     dW is where the first of these rows lies.
     """
-    cdef real* tag = NULL
     if first == last:
         return
     if not PANELS:
         gemm(
-            c"T", c"N", last - first, q, n, A + first, p, delta, q,
-            <real> (1 if add else 0), dW,
+            c"T", c"N", Sizes(last - first, layer.q, n),
+            Operand(A.data + first, layer.p), Operand(layer.delta.data, layer.q), dW,
+            1 if add else 0,
         )
-    elif real is float:
-        if narrow(tag, q):
-            narrow_gradient(
-                <const floats*> A, n, p, first, last,
-                <const floats*> delta, q, add, <floats*> dW,
-            )
-        else:
-            panel_gradient(
-                <const floats*> A, n, p, first, last,
-                <const floats*> delta, q, add, <floats*> dW,
-            )
-    elif narrow(tag, q):
-        narrow_gradient(
-            <const doubles*> A, n, p, first, last,
-            <const doubles*> delta, q, add, <doubles*> dW,
-        )
+    elif is_narrow(layer.q):
+        narrow_gradient(A, layer.delta, n, first, last, add, dW)
     else:
-        panel_gradient(
-            <const doubles*> A, n, p, first, last,
-            <const doubles*> delta, q, add, <doubles*> dW,
-        )
+        panel_gradient(A, layer.delta, n, first, last, add, dW)
 
 
 cdef inline void bias_gradient(
-    const real* delta,
+    Matrix delta,
     Py_ssize_t n,
-    Py_ssize_t q,
     Py_ssize_t first,
     Py_ssize_t last,
     bint add,
     real* db,
 ) noexcept nogil:
     """db = dL/db_j = sum over rows of delta_j, or added, units first to last.  (B4)"""
-    cdef Py_ssize_t i, k
+    cdef Py_ssize_t i, k, q = delta.columns
     if first == last:
         return
-    if not PANELS:
-        if not add:
-            for k in range(first, last):
-                db[k] = 0
-        for i in range(n):
-            for k in range(first, last):
-                db[k] += delta[i * q + k]
-    elif real is float:
-        panel_sum(<const floats*> delta, n, first, last, q, add, <floats*> db)
-    else:
-        panel_sum(<const doubles*> delta, n, first, last, q, add, <doubles*> db)
+    if PANELS:
+        panel_sum(delta, n, first, last, add, db)
+        return
+    if not add:
+        for k in range(first, last):
+            db[k] = 0
+    for i in range(n):
+        for k in range(first, last):
+            db[k] += delta.data[i * q + k]
 
 
 cdef inline void sparse_affine(
-    const real[::1] data,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t n,
-    Py_ssize_t p,
-    Py_ssize_t first,
+    const Rows* rows, const Batch* batch, Layer* layer, Py_ssize_t first,
     Py_ssize_t last,
-    const real* W,
-    const real* b,
-    Py_ssize_t q,
-    real* Z,
 ) noexcept nogil:
     """Z_1 = X W_1 + b_1 over the stored entries of CSR rows.  (F1)"""
-    cdef Py_ssize_t i, j, k, r, w_at
-    cdef real x
-    cdef const real* values
-    cdef const int* columns
+    cdef Matrix Z = layer.delta if layer.is_output else layer.Z
+    cdef Py_ssize_t i, j, k, w, q = layer.q
+    cdef SparseRow x
+    cdef real value
     if not PANELS:
-        set_rows(b, last - first, q, Z + first * q)
-        for i in range(first, last):
-            r = row_at(rows, start, i)
-            for j in range(indptr[r], indptr[r + 1]):
-                w_at = column_at(&indices[0], j, p) * q
-                if w_at < 0:
-                    continue
-                x = data[j]
-                for k in range(q):
-                    Z[i * q + k] += x * W[w_at + k]
-        return
+        set_rows(layer.b, last - first, q, layer.Z.data + first * q)
     for i in range(first, last):
-        r = row_at(rows, start, i)
-        k = indptr[r + 1] - indptr[r]
-        values = &data[indptr[r]] if k > 0 else NULL
-        columns = &indices[indptr[r]] if k > 0 else NULL
-        if real is float:
-            sparse_product(
-                <const floats*> values, columns, k, <const floats*> W,
-                <const floats*> b, p, q, stride(n, q),
-                <floats*> (Z + i * WIDTH),
-            )
-        else:
-            sparse_product(
-                <const doubles*> values, columns, k, <const doubles*> W,
-                <const doubles*> b, p, q, stride(n, q),
-                <doubles*> (Z + i * WIDTH),
-            )
+        x = sparse_row(rows, batch.start + i)
+        if PANELS:
+            sparse_product(&x, layer.W, layer.b, layer.p, i, Z)
+            continue
+        for j in range(x.count):
+            w = column_at(&x, j, layer.p) * q
+            if w < 0:
+                continue
+            value = x.data[j]
+            for k in range(q):
+                layer.Z.data[i * q + k] += value * layer.W[w + k]
+    if PANELS and layer.is_output:
+        to_rows(Z, first, last, layer.Z.data)
 
 
 cdef inline void sparse_weight_gradient(
-    const real[::1] data,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const Py_ssize_t[::1] rows,
-    Py_ssize_t start,
-    Py_ssize_t n,
-    Py_ssize_t p,
-    const real* delta,
-    Py_ssize_t q,
+    const Rows* rows,
+    const Batch* batch,
+    const Layer* layer,
     Py_ssize_t first,
     Py_ssize_t last,
     bint add,
@@ -429,39 +245,27 @@ cdef inline void sparse_weight_gradient(
 
     (B3)
     """
-    cdef Py_ssize_t i, j, k, r, w_at
-    cdef real x
+    cdef Py_ssize_t i, j, k, w, p = layer.p, q = layer.q
+    cdef SparseRow x
+    cdef real value
     if first == last:
         return
     if not add:
         for i in range(p):
             for k in range(first, last):
                 dW[i * q + k] = 0
-    for i in range(n):
-        r = row_at(rows, start, i)
-        k = indptr[r + 1] - indptr[r]
-        if k == 0:
+    for i in range(batch.n):
+        x = sparse_row(rows, batch.start + i)
+        if PANELS:
+            sparse_gradient(&x, layer.delta, i, p, first, last, dW)
             continue
-        if not PANELS:
-            for j in range(indptr[r], indptr[r + 1]):
-                w_at = column_at(&indices[0], j, p) * q
-                if w_at < 0:
-                    continue
-                x = data[j]
-                for k in range(first, last):
-                    dW[w_at + k] += x * delta[i * q + k]
-        elif real is float:
-            sparse_gradient(
-                <const floats*> &data[indptr[r]], &indices[indptr[r]], k,
-                <const floats*> (delta + i * WIDTH), p, q, stride(n, q), first, last,
-                <floats*> dW,
-            )
-        else:
-            sparse_gradient(
-                <const doubles*> &data[indptr[r]], &indices[indptr[r]], k,
-                <const doubles*> (delta + i * WIDTH), p, q, stride(n, q), first, last,
-                <doubles*> dW,
-            )
+        for j in range(x.count):
+            w = column_at(&x, j, p) * q
+            if w < 0:
+                continue
+            value = x.data[j]
+            for k in range(first, last):
+                dW[w + k] += value * layer.delta.data[i * q + k]
 
 
 cdef inline double half_square(const real* W, Py_ssize_t n) noexcept nogil:

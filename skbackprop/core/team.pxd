@@ -18,7 +18,7 @@ cdef extern from *:
     #endif
     /* Spin for a small part of a millisecond, then let others run, then sleep: on a
        machine that is busy elsewhere, the thread waited for may not have a core. */
-    static int skbackprop_meet(int* waiting, int* round, const int* left, int n) {
+    static int skbackprop_barrier(int* waiting, int* round, const int* left, int n) {
         int now = __atomic_load_n(round, __ATOMIC_RELAXED), tries = 0;
         struct timespec nap = {0, 50000};
         if (__atomic_add_fetch(waiting, 1, __ATOMIC_ACQ_REL) == n) {
@@ -36,13 +36,13 @@ cdef extern from *:
         return 1;
     }
     #else
-    static int skbackprop_meet(int* waiting, int* round, const int* left, int n) {
+    static int skbackprop_barrier(int* waiting, int* round, const int* left, int n) {
         (void) waiting; (void) round; (void) left; (void) n;
         return 1;
     }
     #endif
     """
-    bint wait_for_all "skbackprop_meet" (
+    bint wait_for_all "skbackprop_barrier" (
         int* waiting, int* round, const int* left, int n
     ) noexcept nogil
 
@@ -54,31 +54,47 @@ cdef enum:
     LEFT = 64
 
 
-cdef struct Team:
-    int thread
-    int n_threads
+cdef struct Thread:
+    # Its number among so many, and the ints where they meet.
+    int number, count
     int* barrier
 
 
-cdef inline bint assemble(Team team) noexcept nogil:
-    """The first meeting: false where somebody has said that not all will come."""
-    if team.n_threads == 1:
+cdef class ThreadTeam:
+    cdef readonly int n_threads
+    cdef int[::1] ints
+
+
+cdef inline Thread alone() noexcept nogil:
+    return Thread(0, 1, NULL)
+
+
+cdef inline Thread thread_of(ThreadTeam team, int number) noexcept:
+    """A thread of a team, or the only one where there is none."""
+    return alone() if team is None else Thread(number, team.n_threads, &team.ints[0])
+
+
+cdef inline bint join_team(Thread me) noexcept nogil:
+    """The first barrier: false where somebody has said that not all will come."""
+    if me.count == 1:
         return True
-    return wait_for_all(
-        team.barrier, team.barrier + ROUND, team.barrier + LEFT, team.n_threads
-    )
+    return wait_for_all(me.barrier, me.barrier + ROUND, me.barrier + LEFT, me.count)
 
 
-cdef inline void meet(Team team) noexcept nogil:
-    """Wait until every thread of the team is here; once assembled, all come."""
-    assemble(team)
+cdef inline void barrier(Thread me) noexcept nogil:
+    """Wait until every thread of the team is here; once all have joined, all come."""
+    join_team(me)
 
 
-cdef inline Py_ssize_t begin(Team team, Py_ssize_t n, Py_ssize_t unit) noexcept nogil:
+cdef inline Py_ssize_t part_start(
+    Thread me, Py_ssize_t n, Py_ssize_t unit
+) noexcept nogil:
     """Where this thread's part of n things begins, a multiple of ``unit``."""
-    return min(n, (n + unit - 1) // unit * team.thread // team.n_threads * unit)
+    return min(n, (n + unit - 1) // unit * me.number // me.count * unit)
 
 
-cdef inline Py_ssize_t end(Team team, Py_ssize_t n, Py_ssize_t unit) noexcept nogil:
+cdef inline Py_ssize_t part_stop(
+    Thread me, Py_ssize_t n, Py_ssize_t unit
+) noexcept nogil:
     """Where it ends."""
-    return min(n, (n + unit - 1) // unit * (team.thread + 1) // team.n_threads * unit)
+    return min(n, (n + unit - 1) // unit * (me.number + 1) // me.count * unit)

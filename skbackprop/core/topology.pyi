@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -7,6 +7,14 @@ import numpy.typing as npt
 from .embeddings import Embeddings
 
 _Real = TypeVar("_Real", np.float32, np.float64)
+
+class ParameterGroup(NamedTuple):
+    name: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    decays: bool
+    penalised: bool
 
 class Topology:
     def __init__(
@@ -17,19 +25,20 @@ class Topology:
         loss: int,
         loss_parameters: Sequence[float] = (),
         embeddings: Embeddings | None = None,
+        kinds: Sequence[int] | None = None,
     ) -> None: ...
     @property
     def n_layers(self) -> int: ...
     @property
     def n_columns(self) -> int: ...
     @property
-    def n_groups(self) -> int: ...
+    def n_outputs(self) -> int: ...
+    @property
+    def groups(self) -> list[ParameterGroup]: ...
     @property
     def embeddings(self) -> Embeddings | None: ...
     @property
     def n_parameters(self) -> int: ...
-    @property
-    def widest(self) -> int: ...
     @property
     def loss(self) -> int: ...
     @property
@@ -39,9 +48,12 @@ class Topology:
     @property
     def activations(self) -> tuple[int, ...]: ...
     @property
+    def kinds(self) -> tuple[int, ...]: ...
+    @property
     def biases(self) -> tuple[bool, ...]: ...
     @property
     def loss_parameters(self) -> tuple[float, ...]: ...
+    def layer_groups(self, j: int) -> list[ParameterGroup]: ...
     def views(
         self, theta: npt.NDArray[_Real]
     ) -> tuple[list[npt.NDArray[_Real]], list[npt.NDArray[_Real] | None]]: ...

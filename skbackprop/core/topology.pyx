@@ -1,9 +1,13 @@
 """The shape of a network, computed once from sizes and kinds."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 from .activations cimport Activation
-from .embeddings cimport N_GROUPS, Embeddings
+from .embeddings cimport Embeddings
+from .kinds cimport DENSE, N_KINDS, parameter_groups
 from .losses cimport canonical_output
 
 # The enumerations as Python objects; the cimported ones are C's.
@@ -11,12 +15,27 @@ from .activations import Activation as _Activation
 from .losses import Loss as _Loss
 
 
+class ParameterGroup(NamedTuple):
+    """Parameters of one purpose: a learning rate, decay and name of their own."""
+
+    #: "W_1", "b_1", ..., and "V", "b", "u", "m", "table" of the embeddings.
+    name: str
+    #: Where they lie in theta.
+    start: int
+    stop: int
+    shape: tuple
+    #: Whether weight decay is for them.
+    decays: bool
+    #: Whether the L2 penalty (R1) counts them.
+    penalised: bool
+
+
 cdef class Topology:
     """Sizes, activations, biases and loss of a network; offsets into theta.
 
     theta is flat and row-major, ``[W_1, b_1, W_2, b_2, ...]`` with ``W_j`` of shape
     (fan_in, fan_out); a layer without bias has no ``b_j`` in it. Parameters of
-    embeddings come before ``W_1``.
+    embeddings come before ``W_1``. ``groups`` lists what lies where.
 
     Parameters
     ----------
@@ -34,15 +53,18 @@ cdef class Topology:
     embeddings : Embeddings, default=None
         What makes A_0 of the columns of X; their parameters stand first in theta, and
         ``sizes[0]`` is their ``n_outputs``. None: A_0 is X.
+    kinds : sequence of int, length J, default=None
+        The kind of every layer, as kinds.pxd numbers them; None: all are dense.
     """
 
     def __init__(
         self, sizes, activations, biases, int loss, loss_parameters=(),
-        Embeddings embeddings=None,
+        Embeddings embeddings=None, kinds=None,
     ):
-        cdef Py_ssize_t j, at = 0
         cdef int output
-        _check_size(sizes, biases, embeddings)
+        if kinds is None:
+            kinds = [DENSE] * len(biases)
+        _check_size(sizes, kinds, biases, embeddings)
         self.size = np.array(sizes, dtype=np.intp)
         self.activation = np.array(activations, dtype=np.intc)
         self.biased = np.array(biases, dtype=np.intc)
@@ -51,43 +73,61 @@ cdef class Topology:
             raise ValueError("sizes must be one longer than activations, and that 1")
         if self.biased.shape[0] != self.n_layers:
             raise ValueError("biases must be as long as activations")
-        self.weights_at = np.zeros(self.n_layers, dtype=np.intp)
-        self.biases_at = np.zeros(self.n_layers, dtype=np.intp)
+        self.kind = np.array(kinds, dtype=np.intc)
+        if self.kind.shape[0] != self.n_layers or not all(
+            0 <= kind < N_KINDS for kind in self.kinds
+        ):
+            raise ValueError(f"kinds must be {self.n_layers} kinds of layers")
         self.loss = loss
         output = self.activation[self.n_layers - 1]
         # Identity is canonical too, but there A_J is Z_J already.
         self.from_z = output == canonical_output(loss) and output != Activation.IDENTITY
-        self.widest = 0
         _check_kinds(self.activations, loss)
         self.parameters = _checked_parameters(loss, loss_parameters, self.sizes)
-        self.n_columns, self.embeddings = self.size[0], embeddings
+        self.n_columns, self.n_outputs = self.size[0], self.size[self.n_layers]
+        self.embeddings = embeddings
+        if min(self.sizes) < 1:
+            raise ValueError("every size must be at least 1")
         if embeddings is not None:
             if embeddings.n_outputs != self.size[0]:
                 raise ValueError(f"sizes[0] must be {embeddings.n_outputs}")
-            self.n_columns, at = embeddings.n_columns, embeddings.n_parameters
+            self.n_columns = embeddings.n_columns
+        self._lay_out()
+
+    def _lay_out(self):
+        """The table of parameter groups, in the order of theta."""
+        cdef Py_ssize_t j, at = 0
+        groups = [] if self.embeddings is None else [
+            ParameterGroup(name, start, stop, shape, decays, False)
+            for name, start, stop, shape, decays in self.embeddings.groups
+        ]
+        firsts = []
+        if groups:
+            at = groups[len(groups) - 1].stop
         for j in range(self.n_layers):
-            if self.size[j] < 1 or self.size[j + 1] < 1:
-                raise ValueError("every size must be at least 1")
-            self.weights_at[j] = at
-            at += self.size[j] * self.size[j + 1]
-            self.biases_at[j] = at
-            if self.biased[j]:
-                at += self.size[j + 1]
-            self.widest = max(self.widest, self.size[j + 1])
+            firsts.append(len(groups))
+            for letter, shape, decays in _layer_groups(
+                j + 1, self.kind[j], self.size[j], self.size[j + 1], self.biased[j]
+            ):
+                stop = at + math.prod(shape)
+                groups.append(
+                    ParameterGroup(f"{letter}_{j + 1}", at, stop, shape, decays, decays)
+                )
+                at = stop
+        self.groups = groups
+        self.first_group = np.array([*firsts, len(groups)], dtype=np.intp)
+        self.group_start = np.array(
+            [*(group.start for group in groups), at], dtype=np.intp
+        )
         self.n_parameters = at
+        if at == 0:
+            raise ValueError("a network must have parameters")
 
     def __reduce__(self):
         # Cython's own pickling would lose the integers in some serialisers.
         return Topology, (
             self.sizes, self.activations, self.biases, self.loss, self.loss_parameters,
-            self.embeddings,
-        )
-
-    @property
-    def n_groups(self):
-        """Groups of parameters: W_1, b_1, W_2, b_2, ..., then the embeddings'."""
-        return 2 * self.n_layers + (
-            0 if self.embeddings is None else <int> N_GROUPS
+            self.embeddings, self.kinds,
         )
 
     @property
@@ -99,6 +139,10 @@ cdef class Topology:
         return tuple(np.asarray(self.activation).tolist())
 
     @property
+    def kinds(self):
+        return tuple(np.asarray(self.kind).tolist())
+
+    @property
     def biases(self):
         return tuple(bool(flag) for flag in self.biased)
 
@@ -106,25 +150,41 @@ cdef class Topology:
     def loss_parameters(self):
         return tuple(np.asarray(self.parameters).tolist())
 
+    def layer_groups(self, Py_ssize_t j):
+        """The parameter groups of layer j = 1..n_layers."""
+        return self.groups[self.first_group[j - 1] : self.first_group[j]]
+
     def views(self, theta):
         """W_j and b_j of a flat array, as lists of views; b_j may be None."""
-        cdef Py_ssize_t j, at, p, q
+        cdef Py_ssize_t j
         weights, intercepts = [], []
-        for j in range(self.n_layers):
-            at, p, q = self.weights_at[j], self.size[j], self.size[j + 1]
-            weights.append(theta[at : at + p * q].reshape(p, q))
-            at = self.biases_at[j]
-            intercepts.append(theta[at : at + q] if self.biased[j] else None)
+        for j in range(1, self.n_layers + 1):
+            parts = [
+                theta[group.start : group.stop].reshape(group.shape)
+                for group in self.layer_groups(j)
+            ]
+            intercepts.append(parts.pop() if self.biased[j - 1] else None)
+            weights.append(parts[0] if parts else None)
         return weights, intercepts
 
 
-def _check_size(sizes, biases, embeddings):
+def _layer_groups(j, kind, p, q, biased):
+    """The groups of layer j = 1..J, whose kind may refuse its sizes."""
+    try:
+        return parameter_groups(kind, p, q, biased)
+    except ValueError as error:
+        raise ValueError(f"layer {j}: {error}") from None
+
+
+def _check_size(sizes, kinds, biases, embeddings):
     """Refuse more parameters than can be counted; Python's integers do not wrap."""
     sizes = [int(size) for size in sizes]
     total = 0 if embeddings is None else embeddings.n_parameters
     # Lengths that differ are refused later.
-    for p, q, biased in zip(sizes, sizes[1:], biases, strict=False):
-        total += (p + bool(biased)) * q
+    layers = zip(kinds, sizes, sizes[1:], biases, strict=False)
+    for j, (kind, p, q, biased) in enumerate(layers, 1):
+        for _, shape, _ in _layer_groups(j, kind, p, q, bool(biased)):
+            total += math.prod(shape)
     if total > np.iinfo(np.intp).max // 8:
         raise ValueError(
             f"Layers of sizes {sizes} have {total} parameters, more than an array "

@@ -7,22 +7,22 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 
-from .. import _parameters as allow
+from .. import _constraints as allow
 from .._inputs import Targets
 from .._layers import Array
-from .._snapshot import reads_at_once
-from .._targets import ClassTargets
+from .._metrics import ClassifierScore
+from .._snapshot import fit_at_once, reads_at_once
+from .._targets import Classes
 from ._base import BaseTabularMLP, Validated
 from ._recipe import Recipe
 
 
-class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
-    """A bag of multilayer perceptrons that classifies the rows of a raw data frame.
+class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
+    """An ensemble of multilayer perceptrons that classifies rows of a raw data frame.
 
     ``fit`` takes what people have: numbers of any scale, categories, missing values,
     booleans, in a frame of pandas or polars, an array or lists. Each network is trained
@@ -103,7 +103,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
     encoder_ : TabularEncoder
         What makes numbers of the columns.
     n_networks_ : int
-        Networks in the bag.
+        Networks in the ensemble.
     n_iter_ : int
         Epochs of the network that was trained for most.
     best_epochs_ : ndarray of shape (n_networks_,)
@@ -136,6 +136,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
     array(['yes', 'no'], dtype='<U3')
     """
 
+    _target_class = Classes
     _rules = BaseTabularMLP._rules | {
         "label_smoothing": (allow.NONE, allow.interval(Real, 0, 1, "left")),
         "class_weight": (
@@ -208,7 +209,7 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> TabularMLPClassifier:
-        """Fit the bag.
+        """Fit the ensemble.
 
         Parameters
         ----------
@@ -231,13 +232,16 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
         ValueError, TypeError
             Where a parameter or the data are not allowed, or training diverged.
         """
-        return self._guarded_fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        validation = (X_val, y_val, sample_weight_val)
+        return fit_at_once(
+            self, lambda copy: copy._fit(X, y, sample_weight, validation)
+        )
 
-    def _learn_targets(self, y: Any, weights: Array | None) -> None:
-        self._read_classes(y)
-
-    def _encoded(self, y: Any, name: str = "y") -> Targets:
-        return self._targets(y, np.float32, name)
+    def _learn(self, y: Any, weights: Array | None) -> Classes:
+        classes = Classes.of(y)
+        self.classes_, self._y_type = classes.labels, classes.kind
+        self._sparse_y = classes.sparse
+        return classes
 
     def _loss_parameters(self, recipe: Recipe) -> tuple[float, ...]:
         return (recipe.label_smoothing,) if recipe.label_smoothing > 0 else ()
@@ -339,13 +343,10 @@ class TabularMLPClassifier(ClassTargets, ClassifierMixin, BaseTabularMLP):
             whose probability is above one half (sparse where ``fit`` was given a
             sparse y).
         """
-        z = self.decision_function(X)
-        if self._y_type == "multilabel-indicator":
-            labels = (z > 0).astype(int)
-            return sp.csr_matrix(labels) if self._sparse_y else labels
-        if len(self.classes_) == 1:
-            return np.repeat(self.classes_, len(z))
-        return self.classes_[(z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)]
+        scores = self.decision_function(X)
+        classes = Classes(self.classes_, self._y_type, self._sparse_y)
+        labels = classes.chosen(scores, 0.0)
+        return classes.as_y(labels)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -381,3 +381,20 @@ def _unreadable(dtype: Any, label: str) -> TypeError:
         f"{label} has the type {dtype}. It must contain numbers, strings, booleans or "
         "categories."
     )
+
+
+def input_names(given: Any, names: Array | None, n: int) -> list[str]:
+    """The names of the columns of X, as given or as known."""
+    if given is None:
+        if names is None:
+            return [f"x{j}" for j in range(n)]
+        return names.tolist()
+    given = np.asarray(given, dtype=object)
+    if names is not None and not np.array_equal(names, given):
+        raise ValueError("input_features is not equal to feature_names_in_")
+    if len(given) != n:
+        raise ValueError(
+            "input_features should have length equal to number of features "
+            f"({n}), got {len(given)}"
+        )
+    return given.tolist()

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import reprlib
-import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from decimal import Decimal
-from heapq import nsmallest
+from collections.abc import Iterator
 from itertools import chain, repeat
-from numbers import Integral, Real
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -20,54 +11,30 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._layers import Array
-from .._parameters import (
-    INFINITY,
-    NONE,
-    Constraint,
+from .._constraints import (
     check_parameters,
-    interval,
-    one_of,
 )
-from .._snapshot import become, reads_at_once, working_copy
+from .._layers import Array
+from .._snapshot import fit_at_once, reads_at_once
+from .._warn import warn_user
+from ._categories import (
+    canonical_values,
+    cells_among_numbers,
+    chosen_categorical,
+    count_categories,
+    encoding_of,
+    frequent,
+    plain_width,
+    read_as_fitted,
+)
 from ._columns import (
     CATEGORY,
-    MISSING_TEXTS,
-    Column,
     Columns,
-    number_of,
+    input_names,
     read_columns,
 )
-
-#: Float32 tells every integer below from the next one, so that no codes collide.
-_MOST_CATEGORIES = 2**24 - 2
-_LARGEST = float(np.finfo(np.float64).max)
-_LARGEST_OUTPUT = float(np.finfo(np.float32).max)
-#: Columns that are written together: half a cache line of float32 per row.
-_GROUP = 8
-_BLOCK = 8192
-#: A column with at most one cell in so many that is no number may be meant as numbers.
-_ONE_IN = 10
-#: The types of values that are read as one another, as a user calls them.
-_STRINGS, _BOOLEANS, _NUMBERS = "strings", "booleans", "numbers"
-_KINDS = {str: _STRINGS, bool: _BOOLEANS, Real: _NUMBERS, Decimal: _NUMBERS}
-
-_COLUMNS = Constraint(
-    "an array-like of bool, int or str",
-    lambda value: (
-        isinstance(value, Iterable)
-        and not isinstance(value, str | bytes)
-        and np.ndim(value) == 1
-    ),
-)
-RULES: dict[str, tuple[Constraint, ...]] = {
-    "categorical_features": (one_of("from_dtype"), NONE, _COLUMNS),
-    "max_one_hot": (interval(Integral, 0, None, "left"), INFINITY, NONE),
-    "min_frequency": (interval(Integral, 1, None, "left"),),
-    "max_categories": (interval(Integral, 1, _MOST_CATEGORIES, "both"),),
-    "missing": (one_of("indicator", "nan"),),
-    "clip": (interval(Real, 0, None, "neither"), NONE),
-}
+from ._numbers import center_and_scale, scaled, write_columns
+from ._rules import ENCODER_RULES
 
 
 class TabularEncoder(TransformerMixin, BaseEstimator):
@@ -241,11 +208,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             If a column contains dates, times or nested values, or X is sparse.
         """
         owner = type(self).__name__
-        check_parameters(owner, self.get_params(deep=False), RULES)
-        fitted = working_copy(self)
-        fitted._learn(read_columns(X, self))
-        become(self, fitted)
-        return self
+        check_parameters(owner, self.get_params(deep=False), ENCODER_RULES)
+        columns = read_columns(X, self)
+        return fit_at_once(self, lambda copy: copy._learn(columns) or [])
 
     @reads_at_once
     def transform(self, X: Any) -> Array:
@@ -278,7 +243,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """The matrix of columns that are known to be those of ``fit``."""
         width = self.n_numeric_ + self.n_plain_ + len(self.cardinalities_)
         out = np.zeros((columns.n_rows, width), dtype=np.float32)
-        _write(out, self._numeric_columns(columns))
+        write_columns(out, self._numeric_columns(columns))
         self._write_categories(out, columns)
         return out
 
@@ -306,7 +271,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             If there are not ``n_features_in_`` names, or not those of ``fit``.
         """
         check_is_fitted(self)
-        source = self._input_names(input_features)
+        source = input_names(
+            input_features,
+            getattr(self, "feature_names_in_", None),
+            self.n_features_in_,
+        )
         names = [source[j] for j in self.numeric_features_[self.scale_ > 0]]
         names += [f"{source[j]}_missing" for j in self.indicator_features_]
         for j, categories, missing, encoding in self._category_columns():
@@ -337,27 +306,32 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def _learn(self, columns: Columns) -> None:
         """Fit; what fails on the way leaves some attributes set."""
         validate_data(self, columns.source, reset=True, skip_check_array=True)
-        chosen = self._chosen_categorical(columns)
+        names = columns.names if hasattr(self, "feature_names_in_") else None
+        chosen = chosen_categorical(
+            self.categorical_features, names, self.n_features_in_
+        )
         doubtful: list[str] = []
         center, scale, gaps, numeric = [], [], [], []
         categorical, categories, missing, encodings = [], [], [], []
         for j in range(self.n_features_in_):
             column = columns[j]
             if column.kind == CATEGORY if chosen is None else chosen[j]:
-                totals, n_missing = _count_categories(column)
-                known = self._frequent(totals)
+                totals, n_missing = count_categories(column)
+                known = frequent(totals, self.min_frequency, self.max_categories)
                 has_missing, has_unknown = n_missing > 0, len(known) < len(totals)
                 if chosen is None and not column.declared:
-                    doubtful += _cells_among_numbers(totals, column.label)
+                    doubtful += cells_among_numbers(totals, column.label)
                 categorical.append(j)
                 categories.append(known)
                 missing.append(has_missing)
-                encodings.append(self._encoding(known, has_missing, has_unknown))
+                encodings.append(
+                    encoding_of(known, has_missing, has_unknown, self.max_one_hot)
+                )
             else:
                 x = column.numbers()
                 present = x[~np.isnan(x)]
                 has_gaps = 0 < len(present) < len(x)
-                middle, spread = _center_and_scale(present)
+                middle, spread = center_and_scale(present)
                 if spread == 0 and has_gaps and self.missing == "nan":
                     spread = 1.0  # 0 and NaN tell rows apart
                 numeric.append(j)
@@ -365,7 +339,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 scale.append(spread)
                 gaps.append(has_gaps and self.missing == "indicator")
         if doubtful:
-            _warn(
+            warn_user(
                 f"{' '.join(doubtful)} Convert such a column to numbers, or name it in "
                 "categorical_features if it holds categories."
             )
@@ -385,73 +359,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.n_plain_ = len(self.indicator_features_)
         self.cardinalities_ = []
         for _, known, has_missing, encoding in self._category_columns():
-            self.n_plain_ += _plain_width(known, has_missing, encoding)
+            self.n_plain_ += plain_width(known, has_missing, encoding)
             if encoding == "codes":
                 self.cardinalities_.append(1 + len(known) + has_missing)
-
-    def _chosen_categorical(self, columns: Columns) -> Array | None:
-        """A mask of the columns that hold categories; None: their types say it."""
-        given, n = self.categorical_features, self.n_features_in_
-        if isinstance(given, str):
-            return None
-        mask = np.zeros(n, dtype=bool)
-        if given is None or len(given) == 0:
-            return mask
-        listed = np.asarray(given)
-        if listed.dtype.kind == "b":
-            if listed.shape != (n,):
-                raise ValueError(
-                    "categorical_features set as a boolean mask must have shape "
-                    f"({n},), one entry per column. Got shape {listed.shape}."
-                )
-            return listed
-        if listed.dtype.kind in "iu":
-            if listed.min() < 0 or listed.max() >= n:
-                raise ValueError(
-                    "categorical_features set as integer indices must be in "
-                    f"[0, {n - 1}]. Got {listed.tolist()}."
-                )
-            mask[listed] = True
-            return mask
-        if not all(isinstance(name, str) for name in given):
-            raise ValueError(
-                "categorical_features must be an array-like of bool, int or str, all "
-                f"of one type. Got {list(given)!r}."
-            )
-        names = columns.names
-        if not hasattr(self, "feature_names_in_") or names is None:
-            raise ValueError(
-                "categorical_features can be column names only where X is a data frame "
-                f"whose columns are all named by strings. Got {list(given)!r}."
-            )
-        for name in given:
-            if name not in names:
-                raise ValueError(
-                    f"categorical_features contains {name!r}, which names no column of "
-                    f"X. The columns are {names}."
-                )
-            mask[names.index(name)] = True
-        return mask
-
-    def _frequent(self, totals: dict[Any, int]) -> list[Any]:
-        """The categories that are kept, in order."""
-        kept = [value for value, total in totals.items() if total >= self.min_frequency]
-        if len(kept) > self.max_categories:
-            # Not sorted first: a column of identifiers has as many as rows.
-            least = sorted(map(totals.__getitem__, kept))[-self.max_categories]
-            most = [value for value in kept if totals[value] > least]
-            rest = [value for value in kept if totals[value] == least]
-            n_left = self.max_categories - len(most)
-            kept = most + nsmallest(n_left, rest, key=_sort_key(rest))
-        kept.sort(key=_sort_key(kept))
-        return kept
-
-    def _encoding(self, known: list[Any], missing: bool, unknown: bool) -> str:
-        if len(known) + missing + unknown <= 1 or not (known or missing):
-            return "dropped"
-        if self.max_one_hot is not None and len(known) > self.max_one_hot:
-            return "codes"
-        return "binary" if len(known) == 2 and not missing else "one-hot"
 
     def _category_columns(self) -> Iterator[tuple[int, list[Any], bool, str]]:
         """Index, categories, whether missing is one more of them, and encoding."""
@@ -483,7 +393,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             if j in indicators:
                 yield indicators[j], absent
             if scale > 0:
-                z = _scaled(x, center, scale, self.clip)
+                z = scaled(x, center, scale, self.clip)
                 if self.missing == "indicator":
                     z[absent] = 0
                 yield place, z
@@ -497,14 +407,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             if encoding == "dropped":
                 continue
             codes, values = columns[j].factorized()
-            values, types = _canonical(values)
+            values, types = canonical_values(values)
             code_of = {value: code for code, value in enumerate(known, 1)}
             # At its end, where -1 points to: the code of missing.
             of_missing = (len(known) + 1) * has_missing
             of_values = map(code_of.get, values, repeat(0))
             lookup = np.fromiter(chain(of_values, [of_missing]), np.int32)
             if not lookup[:-1].all():
-                how = _read_as_fitted(lookup, code_of, codes, values, types)
+                how = read_as_fitted(lookup, code_of, codes, values, types)
                 if how is not None:
                     changed.append(f"{columns.label(j)} {how}")
             if encoding == "codes":
@@ -517,254 +427,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 codes = lookup[codes]
                 rows = np.flatnonzero(codes)
                 out[rows, place - 1 + codes[rows]] = 1
-                place += _plain_width(known, has_missing, encoding)
+                place += plain_width(known, has_missing, encoding)
         if changed:
-            _warn(
+            warn_user(
                 f"{'; '.join(changed)}. Values that cannot be read as those of fit "
                 "count as unknown. Give the column the type that it had in fit."
             )
-
-    def _input_names(self, given: Any) -> list[str]:
-        names = getattr(self, "feature_names_in_", None)
-        if given is None:
-            if names is None:
-                return [f"x{j}" for j in range(self.n_features_in_)]
-            return names.tolist()
-        given = np.asarray(given, dtype=object)
-        if names is not None and not np.array_equal(names, given):
-            raise ValueError("input_features is not equal to feature_names_in_")
-        if len(given) != self.n_features_in_:
-            raise ValueError(
-                "input_features should have length equal to number of features "
-                f"({self.n_features_in_}), got {len(given)}"
-            )
-        return given.tolist()
-
-
-def _plain_width(known: list[Any], has_missing: bool, encoding: str) -> int:
-    return {"one-hot": len(known) + has_missing, "binary": 1}.get(encoding, 0)
-
-
-def _canonical(values: list[Any]) -> tuple[list[Any], set[type]]:
-    """Values under the one type that equal values of other types share; all types."""
-    types = set(map(type, values))
-    if types <= {str, bool, int}:
-        return values, types
-
-    def canonical(value: Any) -> Any:
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, float | Decimal) and abs(value) < 2**53:
-            whole = int(value)
-            return whole if whole == value else value
-        return value
-
-    values = [canonical(value) for value in values]
-    return values, set(map(type, values))
-
-
-def _count_categories(column: Column) -> tuple[dict[Any, int], int]:
-    """How often each category occurs, and how many values are missing."""
-    codes, values = column.factorized()
-    seen = codes[codes >= 0]
-    counts = np.bincount(seen, minlength=len(values)).tolist()
-    values, _ = _canonical(values)
-    totals = dict(zip(values, counts, strict=True))
-    if len(totals) < len(values) or 0 in counts:
-        totals = {}
-        for value, count in zip(values, counts, strict=True):
-            if count:
-                totals[value] = totals.get(value, 0) + count
-    return totals, len(codes) - len(seen)
-
-
-def _cells_among_numbers(totals: dict[Any, int], label: str) -> list[str]:
-    """What there is to say of a column that may have been meant as numbers."""
-    with suppress(TypeError, ValueError, OverflowError):
-        # All at once, which is soon: postal codes, for one.
-        if np.isfinite(np.array([*totals], dtype=object).astype(np.float64)).all():
-            return []
-    n_values = sum(totals.values())
-    n_others, example = 0, None
-    for value, total in totals.items():
-        if not _is_number(value):
-            n_others += total
-            if n_others * _ONE_IN > n_values:
-                return []
-            example = value if example is None else example
-    return [
-        f"{label} is read as categories because of {n_others} of its {n_values} "
-        f"values, such as {reprlib.repr(example)}; all others are numbers."
-    ]
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, str):
-        value = number_of(value)
-    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
-        return False
-    return abs(value) < math.inf
-
-
-def _kind(value_type: type) -> str:
-    """What a user calls values of a type."""
-    for known, kind in _KINDS.items():
-        if issubclass(value_type, known):
-            return kind
-    return f"values of type {value_type.__name__}"
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """How a number or boolean is written."""
-    if not isinstance(value, Real | Decimal):
-        return
-    yield str(value)
-    if isinstance(value, bool):
-        yield str(value).lower()  # by polars and PyArrow
-    elif isinstance(value, int) and abs(value) < 2**53:
-        yield str(float(value))  # in a column of floats
-
-
-def _is_exact(text: str) -> bool:
-    """Whether it is a number as Python writes it: 01 is not."""
-    for number_type in (int, float):
-        try:
-            if str(number_type(text)) == text:
-                return True
-        except ValueError:
-            pass
-    return False
-
-
-def _read_as_fitted(
-    lookup: Array,
-    code_of: dict[Any, int],
-    codes: Array,
-    values: list[Any],
-    types: set[type],
-) -> str | None:
-    """Fill in the codes of values that are of another type than the categories.
-
-    A number or boolean is known by its text, a text by the number or boolean that is
-    written so: "1" and "1.0" for 1, but not "01". Each value is read by itself, so
-    that no row's code hangs on the rows beside it. Where the categories are of several
-    types, nothing is read.
-
-    Returns what there is to say of a column in which nothing has the type of ``fit``,
-    and of which a text cannot be read or nothing is known.
-    """
-    kinds = set(map(_kind, set(map(type, code_of))))
-    kind_of = {each: _kind(each) for each in types}
-    if len(kinds) != 1 or kinds == set(kind_of.values()):
-        return None
-    (fitted,) = kinds
-    written: dict[str, int] = {}
-    if fitted == _STRINGS:
-        written = code_of
-    elif fitted in (_BOOLEANS, _NUMBERS):
-        written = {text: code for v, code in code_of.items() for text in _texts(v)}
-    has_fitted = has_known = False
-    unread, unknown = [], []
-    for place in np.flatnonzero(np.bincount(codes[codes >= 0])).tolist():
-        value = values[place]
-        kind = kind_of[type(value)]
-        if kind == fitted:
-            has_fitted = True
-            continue
-        if kind == _STRINGS and value in MISSING_TEXTS:
-            lookup[place] = lookup[-1]
-            continue
-        if not lookup[place]:
-            texts = [value] if kind == _STRINGS else _texts(value)
-            lookup[place] = next((written[t] for t in texts if t in written), 0)
-        if lookup[place]:
-            has_known = True
-        elif kind != _STRINGS:
-            unknown.append(value)
-        elif not (fitted == _NUMBERS and _is_exact(value)):  # else a new category
-            unread.append(value)
-    if has_fitted or not (unread or (unknown and not has_known)):
-        return None
-    example = (unread or unknown)[0]
-    return (
-        f"held {fitted} in fit and holds {kind_of[type(example)]} now, such as "
-        f"{reprlib.repr(example)}"
-    )
-
-
-def _warn(message: str) -> None:
-    """Warn, at the line outside of skbackprop and scikit-learn."""
-    ours = ("skbackprop.", "sklearn.")
-    frame: FrameType | None = sys._getframe(1)
-    level = 2
-    while frame and frame.f_globals.get("__name__", "").startswith(ours):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level)
-
-
-def _sort_key(values: list[Any]) -> Callable[[Any], Any] | None:
-    """The key that sorts values, None where it is the values themselves."""
-    types = set(map(type, values))
-    return None if types == {str} or types <= {int, float, bool} else _order
-
-
-def _order(value: Any) -> tuple[Any, ...]:
-    """A key that sorts values of any types, whatever order they come in."""
-    if isinstance(value, int | float):
-        return 0, value
-    if isinstance(value, str):
-        return 1, value
-    return 2, type(value).__name__, repr(value)
-
-
-def _center_and_scale(present: Array) -> tuple[float, float]:
-    """Median and spread of finite numbers; a spread of 0 where they are all equal."""
-    if len(present) == 0:
-        return 0.0, 0.0
-    lowest, highest = present.min(), present.max()
-    # A power of two, exact, for numbers whose differences would overflow.
-    shrink = 2.0**-4 if max(-lowest, highest) > 2.0**1000 else 1.0
-    low, middle, high = np.quantile(present * shrink, [0.25, 0.5, 0.75])
-    spread = high - low
-    if spread == 0:
-        spread = highest * shrink / 2 - lowest * shrink / 2
-    if spread == 0 and highest > lowest:  # half of the smallest float there is
-        spread = highest - lowest
-    return float(middle / shrink), float(min(spread, _LARGEST * shrink) / shrink)
-
-
-def _scaled(x: Array, center: float, scale: float, clip: float | None) -> Array:
-    """(x - center) / scale in float32, smoothly clipped."""
-    shrink = 2.0**-4 if scale > 2.0**900 else 1.0
-    with np.errstate(over="ignore"):  # infinity is clipped
-        if shrink < 1:
-            x = x * shrink
-        z = x - center * shrink
-        z /= scale * shrink
-        if clip is not None:
-            z /= clip
-            np.clip(z, -1e150, 1e150, out=z)  # the square of more would overflow
-            z /= np.sqrt(1 + z * z)
-            z *= clip
-    np.clip(z, -_LARGEST_OUTPUT, _LARGEST_OUTPUT, out=z)
-    return z.astype(np.float32)
-
-
-def _write(out: Array, columns: Iterable[tuple[int, Array]]) -> None:
-    """Columns into rows, so many at a time that each row is visited seldom."""
-    places: list[int] = []
-    held: list[Array] = []
-
-    def flush() -> None:
-        for start in range(0, len(out) if held else 0, _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            out[rows, places] = np.stack([column[rows] for column in held], axis=1)
-        places.clear()
-        held.clear()
-
-    for place, column in columns:
-        places.append(place)
-        held.append(column)
-        if len(held) == _GROUP:
-            flush()
-    flush()

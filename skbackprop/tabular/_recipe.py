@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers that a bag of networks is trained by; docs/tabular.md says why."""
+    """The numbers that an ensemble is trained by; docs/tabular.md says why."""
 
     hidden_layer_sizes: tuple[int, ...]
     activation: str
@@ -66,7 +66,7 @@ COMMON: dict[str, Any] = {
     # A few rows that a line separates would make networks sure of what is not certain.
     "label_smoothing": ((1_000, share_of_a_row), (None, 0.0)),
     # What a few hundred rows do not make a network forget is noise; with more of them
-    # networks of a bag that begin differently are worth more.
+    # networks of an ensemble that begin differently are worth more.
     "output_scale": ((1_000, 0.0), (None, 1.0)),
     "n_iter_no_change": 12,
 }

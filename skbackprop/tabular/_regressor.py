@@ -8,17 +8,25 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from .. import _parameters as allow
+from .. import _constraints as allow
 from .._inputs import Targets
 from .._layers import Array
-from .._snapshot import reads_at_once
-from .._targets import NumberTargets, rearranged, shaped
+from .._metrics import RegressorScore
+from .._snapshot import fit_at_once, reads_at_once
+from .._targets import (
+    Numbers,
+    levels_of,
+    number_loss_parameters,
+    rearranged,
+    shaped,
+)
 from ._base import BaseTabularMLP
 from ._recipe import Recipe
+from ._scaling import ScaledNumbers, mean_and_scale
 
 
-class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
-    """A bag of multilayer perceptrons that predicts numbers from a raw data frame.
+class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
+    """An ensemble of multilayer perceptrons that predicts numbers from a raw frame.
 
     ``fit`` takes what people have: numbers of any scale, categories, missing values,
     booleans, in a frame of pandas or polars, an array or lists; and targets of any
@@ -75,6 +83,7 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
     #: A classifier's, in the recipe that both share.
     label_smoothing = 0.0
 
+    _target_class = Numbers
     _rules = BaseTabularMLP._rules | {
         "loss": (allow.one_of("squared_error", "absolute_error", "huber", "quantile"),),
         "quantile": (allow.interval(Real, 0, 1, "neither"), allow.LEVELS),
@@ -142,7 +151,7 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> TabularMLPRegressor:
-        """Fit the bag.
+        """Fit the ensemble.
 
         Parameters
         ----------
@@ -165,47 +174,27 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         ValueError, TypeError
             Where a parameter or the data are not allowed, or training diverged.
         """
-        return self._guarded_fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        validation = (X_val, y_val, sample_weight_val)
+        return fit_at_once(
+            self, lambda copy: copy._fit(X, y, sample_weight, validation)
+        )
 
-    def _checked_y(self, y: Any, matrix: Array, name: str = "y") -> Any:
-        y = super()._checked_y(y, matrix, name)
-        self._check_numbers(y, name)
-        return y.astype(np.float64)
-
-    def _learn_targets(self, y: Any, weights: Array | None) -> None:
+    def _learn(self, y: Any, weights: Array | None) -> ScaledNumbers:
+        numbers = Numbers(self.loss, levels_of(self.quantile))
+        numbers.check(y)
+        y = y.astype(np.float64)
         Y = y[:, None] if y.ndim == 1 else y
         if weights is not None:  # a row of weight 0 says nothing of the scale
             Y, weights = Y[weights > 0], weights[weights > 0]
         self._clamp = Y.min(axis=0), Y.max(axis=0)
-        shrink = _shrink(Y)
-        Y = Y * shrink
-        mean = np.average(Y, axis=0, weights=weights)
-        size = np.abs(Y - mean).max(axis=0)
-        size = np.where(size > 0, size, 1.0)
-        spread = np.average(((Y - mean) / size) ** 2, axis=0, weights=weights)
-        scale = size * np.sqrt(spread)
-        self.target_mean_ = mean / shrink
-        self.target_scale_ = np.where(scale > 0, scale / shrink, 1.0)
-        self.quantiles_ = np.array(self._levels()) if self.loss == "quantile" else None
-
-    def _encoded(self, y: Any, name: str = "y") -> Targets:
-        Y = y[:, None] if y.ndim == 1 else y
-        if Y.shape[1] != len(self.target_mean_):
-            raise ValueError(
-                f"{name} must have {len(self.target_mean_)} columns. Got {Y.shape[1]}."
-            )
-        mean, scale, shrink = self.target_mean_, self.target_scale_, _shrink(Y)
-        with np.errstate(all="ignore"):  # what is not finite is refused
-            Y = ((Y * shrink - mean * shrink) / (scale * shrink)).astype(np.float32)
-        if not np.isfinite(Y).all():
-            raise ValueError(
-                f"{name} has a number that is too far from the others: over 1e38 times "
-                "their standard deviation from their mean."
-            )
-        return self._targets(Y, np.dtype(np.float32), name)
+        self.target_mean_, self.target_scale_ = mean_and_scale(Y, weights)
+        self.quantiles_ = np.array(numbers.levels) if self.loss == "quantile" else None
+        return ScaledNumbers(
+            self.loss, numbers.levels, self.target_mean_, self.target_scale_
+        )
 
     def _loss_parameters(self, recipe: Recipe) -> tuple[float, ...]:
-        return super()._loss_parameters()
+        return number_loss_parameters(self.loss, self.huber_delta, self.quantile)
 
     def _strata(self, targets: Targets, rows: Array) -> Array | None:
         """Groups of neighbouring targets, so that every fold has some of all sizes."""
@@ -245,11 +234,6 @@ class TabularMLPRegressor(NumberTargets, RegressorMixin, BaseTabularMLP):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _shrink(Y: Array) -> float:
-    """A power of two, exact, for numbers whose sums and differences would overflow."""
-    return 2.0**-64 if np.abs(Y).max(initial=0.0) > 2.0**900 else 1.0
 
 
 def _doubles(z: Array) -> Array:

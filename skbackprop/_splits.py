@@ -1,22 +1,15 @@
-"""Early stopping: which rows train, which validate, and the score of parameters."""
+"""Which rows train, and which are held out to validate."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import is_regressor
-from sklearn.utils import check_X_y
 
-from ._features import as_numpy, checked_features
-from ._inputs import Targets, as_column, as_given, checked_weights, table_of
-from ._layers import Array, without_smoothing
-from ._scoring import check_score, score_on, scorer_of
-from ._table import Table, predict, scale_weights, value_and_gradient
-from ._training import Problem
+from ._inputs import Targets
+from ._layers import Array
 
 
 class Split(NamedTuple):
@@ -36,10 +29,13 @@ def split_rows(
     n: int,
     targets: Targets,
     rng: np.random.RandomState,
-    saved: dict[str, Any],
+    known: tuple[np.random.RandomState, bool] | None,
     validation: tuple[Any, Any, Any],
 ) -> Split:
-    """Rows to train on, and rows or data to validate on; by index, never a copy."""
+    """Rows to train on, and rows or data to validate on; by index, never a copy.
+
+    ``known`` is what an earlier fit has drawn, as ``Split.drawn``.
+    """
     X_val, y_val, weight_val = validation
     rows = np.arange(n, dtype=np.intp)
     if X_val is not None or y_val is not None or weight_val is not None:
@@ -55,11 +51,8 @@ def split_rows(
     if not estimator.early_stopping or estimator.solver == "lbfgs":
         return Split(rows, None, None, None)
     # A warm fit draws the same split again, so that no training row leaks.
-    drawn = saved.get("split_stream")
-    if isinstance(drawn, np.random.RandomState):  # as 0.1.0 stored it
-        drawn = (drawn, False)
-    stream, every_class = drawn or (rng, estimator.scoring is not None)
-    source = stream if drawn is None else copy.deepcopy(stream)
+    stream, every_class = known or (rng, estimator.scoring is not None)
+    source = stream if known is None else copy.deepcopy(stream)
     drawn = (copy.deepcopy(source), every_class)
     labels = targets.stratify
     if every_class and targets.labels is not None:
@@ -176,104 +169,3 @@ def _with_every_class(shares: Array, counts: Array) -> Array:
     for _ in range(-excess):
         shares[np.argmax(high - shares)] += 1
     return shares
-
-
-def validator(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    targets: Targets,
-    split: Split,
-    problem: Problem,
-    theta: Array,
-) -> Callable[[Array], float]:
-    """The function from parameters to the validation score; tried on theta."""
-    # Smoothed labels are for training; what validates is what was observed.
-    topology = without_smoothing(problem.topology)
-    table, rows, exponent = problem.table, split.held_out, problem.weight_exponent
-    if rows is None:
-        X_val, y_val, (weights, exponent) = _checked_validation(
-            estimator, split.given, X.dtype
-        )
-        targets = estimator._targets(y_val, X.dtype, "y_val")
-        weights = estimator._weights(y_val, weights)
-        if weights is not None:
-            weights, exponent = scale_weights(weights, exponent)
-        table = table_of(X_val, targets, weights)
-        rows = np.arange(table.n_rows, dtype=np.intp)
-    else:
-        weights = table.sample_weight[rows] if len(table.sample_weight) else None
-    total = table.weight_sum(rows)
-    if not total > 0:
-        raise ValueError("The weights of the validation rows sum to zero.")
-    if estimator.scoring is None:
-        truth = (targets.Y if targets.labels is None else targets.labels)[rows]
-
-        def score(theta: Array) -> float:
-            outputs = predict(
-                topology, theta, table, rows=rows, n_jobs=estimator.n_jobs
-            )
-            if not np.isfinite(outputs).all():
-                return np.nan
-            return estimator._default_score(outputs, truth, weights)
-
-    elif estimator.scoring == "loss":
-
-        def score(theta: Array) -> float:
-            return -value_and_gradient(
-                topology, theta, table, denominator=total, rows=rows
-            )
-
-    else:
-        if split.held_out is not None:
-            X_val, y_val = X[rows], y[rows]
-        weights = None if weights is None else as_given(weights, exponent)
-        on_rows = score_on(scorer_of(estimator), X_val, y_val, weights)
-        probe = estimator._probe(targets, topology)
-
-        def score(theta: Array) -> float:
-            probe._set_parameters(topology, theta)
-            return on_rows(probe)
-
-        lacking, remedy = _lacking(estimator, problem.table, table, rows)
-        check_score(estimator, lambda: score(theta), lacking, remedy)
-    return score
-
-
-def _lacking(
-    estimator: Any, given: Table, validating: Table, rows: Array
-) -> tuple[str, str]:
-    """The rarest class that rows to validate on lack, and what to do about it."""
-    every = np.arange(given.n_rows)
-    lacking, count = estimator._lacking(given, every, validating, rows)
-    if validating is not given:
-        return lacking, "give X_val and y_val such rows"
-    more = "raise validation_fraction, " if count > 1 else ""
-    return lacking, f"{more}pass X_val and y_val that have it, or take scoring='loss'"
-
-
-def _checked_validation(
-    estimator: Any, given: tuple[Any, Any, Any], dtype: Any
-) -> tuple[Any, Any, tuple[Array | None, int]]:
-    """X_val, y_val and sample_weight_val, checked like the training data."""
-    X_val, y_val, weight_val = map(
-        as_numpy, given, ("X_val", "y_val", "sample_weight_val")
-    )
-    y_val = estimator._plain_y(y_val, "y_val")
-    with np.errstate(over="ignore"):
-        X_val = checked_features(
-            estimator, X_val, name="X_val", dtype=dtype, order="C", reset=False
-        )
-    X_val, y_val = check_X_y(
-        X_val,
-        y_val,
-        accept_sparse="csr",
-        dtype=None,
-        ensure_all_finite=False,  # X_val is
-        multi_output=True,
-        y_numeric=is_regressor(estimator),
-        estimator=estimator,
-    )
-    y_val = as_column(y_val)
-    estimator._check_known(y_val, "y_val")
-    return X_val, y_val, checked_weights("sample_weight_val", weight_val, X_val)

@@ -1,0 +1,200 @@
+"""A fitted network as an estimator: its parameters, prediction and pickling."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.utils.validation import check_is_fitted
+
+from ._evaluation import FEW_ROWS, NotFinite, predict_few, predict_rows, unchanged
+from ._features import as_numpy, checked_features
+from ._fitted import FittedParameters
+from ._inputs import Targets
+from ._layers import OUTPUT_ACTIVATIONS, Array, make_topology
+from ._state import Continuation
+from ._version import __version__
+from .core.activations import Activation
+from .core.topology import Topology
+
+
+class FittedMLP(BaseEstimator):
+    """What an estimator of one network is once it has been fitted."""
+
+    def _loss_name(self) -> str:
+        """The loss of the network, as far as its output tells."""
+        raise NotImplementedError
+
+    def _probe(self, targets: Targets, topology: Topology) -> Any:
+        """An estimator of ours, as if fitted; its parameters are set later."""
+        probe = type(self).__new__(type(self))
+        probe.__dict__.update(self.__dict__)
+        probe._describe(topology, targets)
+        return probe
+
+    def _describe(self, topology: Topology, targets: Targets) -> None:
+        """What of the network the parameters themselves do not tell."""
+        kinds = topology.activations[:-1]
+        self._hidden_activations = [Activation(kind).name.lower() for kind in kinds]
+        self.out_activation_ = targets.output_activation
+        self.n_outputs_ = targets.n_outputs
+        self.n_layers_ = topology.n_layers + 1
+
+    def _set_parameters(self, topology: Topology, theta: Array) -> None:
+        self._theta = FittedParameters(topology, theta, self.out_activation_)
+        self.coefs_, self.intercepts_ = self._theta.coefs, self._theta.intercepts
+
+    def _topology(self) -> Topology:
+        """The fitted network's shape, from the arrays that are the truth."""
+        self._check_lists()
+        coefs = [np.asarray(W) for W in self.coefs_]
+        if any(W.ndim != 2 for W in coefs) or coefs[-1].shape[1] != self.n_outputs_:
+            raise ValueError(
+                "coefs_ must be a list of two-dimensional arrays, the last with "
+                f"{self.n_outputs_} columns. Got shapes {[W.shape for W in coefs]}."
+            )
+        hidden = len(coefs) - 1
+        names = self._hidden_activations
+        if len(names) != hidden:
+            raise ValueError(
+                f"coefs_ must have one array for each of the {len(names) + 1} layers. "
+                f"Got {len(coefs)}."
+            )
+        sizes = (len(coefs[0]), *(W.shape[1] for W in coefs))
+        output, allowed = self.out_activation_, [*OUTPUT_ACTIVATIONS]
+        if is_regressor(self):
+            allowed.remove("softmax")
+        if not isinstance(output, str) or output not in allowed:
+            raise ValueError(
+                f"out_activation_ must be one of {sorted(allowed)}. Got {output!r}."
+            )
+        return make_topology(sizes, names, output, self._loss_name())
+
+    def _loss_name(self) -> str:
+        raise NotImplementedError
+
+    def _current(self, topology: Topology) -> FittedParameters:
+        """Theta; gathered anew where coefs_ or intercepts_ have been assigned."""
+        known, dtype = self._known(), self._model_dtype()
+        if known is not None:
+            return known
+        coefs, intercepts = self.coefs_, self.intercepts_
+        return FittedParameters.gathered(topology, coefs, intercepts, dtype)
+
+    def _known(self) -> FittedParameters | None:
+        """Theta, while coefs_ and intercepts_ hold its views."""
+        known: FittedParameters | None = self.__dict__.get("_theta")
+        if known is None or not known.are(self.coefs_, self.intercepts_):
+            return None
+        return known
+
+    def _check_fitted(self) -> None:
+        """scikit-learn's check, where it is not plain at a glance."""
+        if "_theta" not in self.__dict__:
+            check_is_fitted(self)
+
+    def _check_lists(self) -> None:
+        for name in ("coefs_", "intercepts_"):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple) or not value:
+                raise ValueError(f"{name} must be a list of arrays. Got {value!r}.")
+
+    def _model_dtype(self) -> np.dtype[Any]:
+        """The type of the arithmetic: that of coefs_, in the machine's byte order."""
+        self._check_lists()
+        single = np.asarray(self.coefs_[0]).dtype == np.float32
+        return np.dtype(np.float32 if single else np.float64)
+
+    def _outputs(
+        self,
+        X: Any,
+        *,
+        raw: bool = False,
+        transform: Callable[[Array], Array] = unchanged,
+    ) -> Array:
+        """What transform makes of A_J of every row of X, or of Z_J where raw."""
+        self._check_fitted()
+        known = self._known()
+        if known is not None and self._needs_no_validation(X, known):
+            topology, theta = known.topology, known.theta
+            if len(X) > FEW_ROWS:
+                with suppress(NotFinite):  # validation tells which, and how
+                    return predict_rows(
+                        topology,
+                        theta,
+                        X,
+                        raw=raw,
+                        transform=transform,
+                        n_jobs=self.n_jobs,
+                        check=True,
+                    )
+            elif known.is_finite(X):
+                return transform(predict_few(topology, theta, X, raw))
+        X = as_numpy(X, "X")
+        X = checked_features(self, X, dtype="numeric", order=None, reset=False)
+        topology = self._topology()
+        if topology.sizes[0] != X.shape[1]:
+            raise ValueError(
+                f"coefs_[0] must have {X.shape[1]} rows, one per feature. "
+                f"Got {topology.sizes[0]}."
+            )
+        theta = self._current(topology).theta
+        return predict_rows(
+            topology, theta, X, raw=raw, transform=transform, n_jobs=self.n_jobs
+        )
+
+    def _needs_no_validation(self, X: Any, known: FittedParameters) -> bool:
+        """Whether X is an array that validation would hand on as it is, if finite."""
+        return (
+            type(X) is np.ndarray
+            and X.dtype == known.theta.dtype
+            and X.ndim == 2
+            and X.shape[1] == known.topology.n_columns == self.n_features_in_
+            and self.out_activation_ is known.output
+            and len(X) > 0
+            and (flags := X.flags).c_contiguous
+            and flags.aligned
+            and "feature_names_in_" not in self.__dict__
+        )
+
+    # Pickling ----------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_theta", None)
+        past: Continuation | None = state.pop("_continuation", None)
+        if past is not None:
+            goes_on = self.warm_start or state.get("_incremental")
+            # The split stays known, so that a warm fit trains on no row held out.
+            kept = past if goes_on else Continuation(past.split)
+            state["_training_state"] = kept.as_dict()
+        state["_skbackprop_version"] = __version__
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop("_skbackprop_version", None)
+        if version != __version__:
+            warnings.warn(
+                f"A {type(self).__name__} that skbackprop {version} pickled is read by "
+                f"skbackprop {__version__}: results may differ.",
+                stacklevel=2,
+            )
+        if "_training_state" in state:
+            saved = state.pop("_training_state")
+            state["_continuation"] = Continuation.from_dict(saved)
+        super().__setstate__(state)
+        if hasattr(self, "coefs_"):
+            # Parameters that somebody has broken are for predict to complain of.
+            with suppress(ValueError):
+                topology = self._topology()
+                self._set_parameters(topology, self._current(topology).theta)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,19 @@
+"""Lists and numbers as a sentence says them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def listed(names: Sequence[Any], most: int = 12) -> str:
+    return joined_some([repr(name) for name in names], ", ", most)
+
+
+def joined_some(texts: Sequence[str], separator: str, most: int) -> str:
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return separator.join(texts[:most]) + more
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

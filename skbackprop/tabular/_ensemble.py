@@ -1,0 +1,199 @@
+"""An ensemble: which rows train and which validate each member, and their training."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._layers import Array
+from .._observers import Epoch, Observer, Watch, together
+from .._state import Ending, State
+from .._threads import run_in_threads
+from .._validation import Scoring
+from ..core.topology import Topology
+from ._member import Member, diverged, train_member
+from ._recipe import Recipe
+
+if TYPE_CHECKING:
+    from ..core.engine import Table
+
+
+def fold_numbers(
+    n_rows: int,
+    n_folds: int,
+    strata: Array | None,
+    random_state: np.random.RandomState,
+) -> Array:
+    """A fold for every row, of about as many rows each, and of each stratum.
+
+    Rows are dealt out like cards, stratum by stratum.
+    """
+    order = random_state.permutation(n_rows)
+    if strata is not None:
+        order = order[np.argsort(strata[order], kind="stable")]
+    folds = np.empty(n_rows, dtype=np.int32)
+    folds[order] = np.arange(n_rows) % n_folds
+    return folds
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows that train a member, and those that validate it."""
+
+    rows: Array
+    #: The fold of each of them, and the one that is held out; or rows held out.
+    folds: Array | None
+    fold: int
+    held: Array
+
+    @classmethod
+    def of_fold(cls, rows: Array, folds: Array, fold: int) -> Part:
+        return cls(rows, folds, fold, rows[:0])
+
+    @classmethod
+    def of_rows(cls, rows: Array, held: Array) -> Part:
+        return cls(rows, None, 0, held)
+
+    def training(self) -> Array:
+        """Made when it is asked for: members' rows are many."""
+        return self.rows if self.folds is None else self.rows[self.folds != self.fold]
+
+    def validating(self) -> Array:
+        return self.held if self.folds is None else self.rows[self.folds == self.fold]
+
+
+@dataclass
+class Deadline(Observer):
+    """When to stop: at a time, or because somebody has been interrupted."""
+
+    seconds: float | None
+    began: float = field(default_factory=time.perf_counter)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def passed(self) -> float:
+        return time.perf_counter() - self.began
+
+    def is_over(self) -> bool:
+        late = self.seconds is not None and self.passed() >= self.seconds
+        return late or self.cancelled.is_set()
+
+    def has_room(self, seconds: float) -> bool:
+        """Whether something that took so long may be begun once more."""
+        late = self.seconds is not None and self.passed() + seconds > self.seconds
+        return not (late or self.cancelled.is_set())
+
+    def epoch_ends(self, epoch: Epoch) -> bool:
+        return self.is_over()
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What the training of every member is given."""
+
+    topology: Topology
+    recipe: Recipe
+    table: Table
+    parts: list[Part]
+    seeds: Array
+    scoring: Scoring
+    #: From parameters of a member to an estimator of that one alone.
+    fitted: Callable[[Array], Any]
+
+    @property
+    def by_loss(self) -> bool:
+        return bool(self.scoring.estimator.scoring == "loss")
+
+    def train_member(
+        self, number: int, observer: Observer, state: State | None = None
+    ) -> Member:
+        """Train a member, or go on with one."""
+        part = self.parts[number]
+        member = train_member(
+            self.topology,
+            self.recipe,
+            self.table,
+            part.training(),
+            self.scoring.of(part.validating()),
+            self.seeds[number],
+            self.by_loss,
+            Watch(observer, number, self.fitted),
+            state,
+        )
+        if self.by_loss and not np.isfinite(member.scores).any():
+            raise diverged(self.recipe)
+        return member
+
+
+@dataclass
+class Trained:
+    """Members by their number, None for those that there was no time for."""
+
+    members: list[Member | None]
+    interrupted: bool = False
+
+
+def train_ensemble(
+    ensemble: Ensemble,
+    n_threads: int,
+    deadline: Deadline,
+    observers: list[Observer],
+    begun: Mapping[int, Member | State] | None = None,
+) -> Trained:
+    """Train every member, by several threads; ``begun`` are finished or half trained.
+
+    A member is the same whoever trains it, and when. The first is always trained, for
+    an epoch at least. An interrupt ends all that go on with the best epoch of each; it
+    is raised again where there is none.
+    """
+    n_members, begun = len(ensemble.parts), begun or {}
+    trained = Trained([None] * n_members)
+    for number, known in begun.items():
+        if isinstance(known, Member):
+            trained.members[number] = known
+    waiting = deque(n for n in range(n_members) if trained.members[n] is None)
+    observer, watched = together([deadline, *observers]), together(observers)
+    assert observer is not None
+
+    def work(_: list[None]) -> None:
+        took = 0.0
+        while waiting and (deadline.has_room(took) or has_none()):
+            try:
+                number = waiting.popleft()
+            except IndexError:  # another thread was faster
+                return
+            began, state = deadline.passed(), begun.get(number)
+            if watched is not None:
+                watched.member_begins(number)
+            state = state.copy() if isinstance(state, State) else None
+            member = ensemble.train_member(number, observer, state)
+            took = deadline.passed() - began
+            trained.members[number] = member
+            if watched is not None:
+                watched.member_ends(number, member.ending, member)
+            if member.ending == Ending.INTERRUPTED:
+                trained.interrupted = True
+                deadline.cancelled.set()
+
+    def has_none() -> bool:
+        return not deadline.cancelled.is_set() and len(waiting) == n_members
+
+    if watched is not None:
+        watched.fit_begins(n_members)
+    try:
+        n_threads = min(n_threads, n_members)
+        parts: list[list[None]] = [[None] for _ in range(n_threads)]
+        run_in_threads(work, parts, deadline.cancelled)
+    except KeyboardInterrupt:
+        if not any(trained.members):
+            raise
+        trained.interrupted = True
+    finally:
+        if watched is not None:
+            watched.fit_ends()
+    return trained
