@@ -4,7 +4,7 @@ python benchmarks/tabular.py FOLDER
 python benchmarks/tabular.py FOLDER --models tabular,catboost --data adult,diamonds
 python benchmarks/tabular.py FOLDER --data none --full adult,covertype
 python benchmarks/tabular.py FOLDER --models catboost,tabular \\
-    --variant 'no_ple={"numeric_embedding": null}'
+    --variant 'no_dropout={"dropout": 0}'
 
 The folder has NAME.csv.gz and NAME.json for each data set. A result is kept in the
 cache until the model's version, for ours any of its files, or the data change; the

@@ -50,4 +50,6 @@ class Cache:
 def _key(fit: Fit, version: str, fingerprint: str) -> dict[str, object]:
     key = asdict(fit)
     key.pop("folder")  # the data's fingerprint says more
+    if not fit.split:  # as results were kept before there were other splits
+        key.pop("split")
     return {**key, "version": version, "fingerprint": fingerprint}

@@ -65,7 +65,7 @@ def fingerprint(folder: Path, name: str) -> str:
 
 
 def split(
-    data: Dataset, most_train: int | None, most_test: int | None
+    data: Dataset, most_train: int | None, most_test: int | None, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the training and the test rows: 80 % and the rest, or as many as given.
 
@@ -80,7 +80,7 @@ def split(
         rarest = np.unique(data.y, return_counts=True)[1].min()
         strata = data.y if rarest > 1 else None  # one row cannot be in both
     train, test = train_test_split(
-        np.arange(n), test_size=share, stratify=strata, random_state=0
+        np.arange(n), test_size=share, stratify=strata, random_state=seed
     )
     return train, test[:most_test]
 

@@ -41,13 +41,14 @@ class Fit:
     threads: int
     most_train: int | None
     most_test: int | None
+    split: int = 0  # the seed of the split
 
 
-def in_child(fit: Fit) -> Result:
-    """Return what a fresh process measures."""
+def in_child(fit: Fit, script: Path = SCRIPT) -> Result:
+    """Return what a fresh process of a script measures."""
     command = [
         sys.executable,
-        str(SCRIPT),
+        str(script),
         fit.folder,
         "--fit",
         json.dumps(asdict(fit)),
@@ -75,7 +76,7 @@ def measure(fit: Fit) -> Result:
 
 def _measure(fit: Fit) -> Result:
     data = datasets.read(Path(fit.folder), fit.data)
-    rows, test_rows = datasets.split(data, fit.most_train, fit.most_test)
+    rows, test_rows = datasets.split(data, fit.most_train, fit.most_test, fit.split)
     regression = data.task == "regression"
     model = MODELS[fit.model]
     estimator = model.make(

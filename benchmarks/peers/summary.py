@@ -59,9 +59,9 @@ class Comparison:
         base = self.results.get(self.reference.name, {})
         by_seed: dict[int, list[float]] = {}
         for data, seeds in self.results.get(contender, {}).items():
-            over = _for_ratio(base[data][0], measure) if data in base else None
+            over = for_ratio(base[data][0], measure) if data in base else None
             for seed, each in enumerate(seeds):
-                score = _for_ratio(each, measure)
+                score = for_ratio(each, measure)
                 if score is not None and over is not None:
                     by_seed.setdefault(seed, []).append(score / over)
         return [geometric_mean(each) for each in by_seed.values()]
@@ -90,7 +90,8 @@ class Comparison:
                 yield from seeds
 
 
-def _for_ratio(result: Mapping[str, Any], measure: str) -> float | None:
+def for_ratio(result: Mapping[str, Any], measure: str) -> float | None:
+    """Return the score as a ratio takes it; None where there is none."""
     value = result.get(measure)
     if value is None:
         return None
