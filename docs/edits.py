@@ -103,10 +103,21 @@ def environment(target: Path) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(target)}
 
 
-def build(tree: Path, target: Path, isolated: bool) -> None:
+def highest_level() -> str:
+    """That of the installed package, which is quicker built than all; or all."""
+    try:
+        from skbackprop.core import level
+    except ImportError:
+        return ""
+    return level
+
+
+def build(tree: Path, target: Path, isolated: bool, level: str = "") -> None:
+    """Install a copy of the tree, at one level of instructions or at all."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     command += ["--disable-pip-version-check", "--target", str(target)]
     command += [] if isolated else ["--no-build-isolation"]
+    command += [f"-Csetup-args=-Dlevels={level}"] if level else []
     result = subprocess.run(
         [*command, str(tree)],
         cwd=tree.parent,

@@ -19,6 +19,7 @@ from edits import (
     check,
     copy_sources,
     expect,
+    highest_level,
     main,
     read_edits,
     run_tests,
@@ -146,13 +147,13 @@ def stage_suite(folder: Path) -> None:
 
 def carry_out(folder: Path, isolated: bool) -> None:
     tree = folder / "tree"
-    edits = read_edits(PAGE)
+    edits, level = read_edits(PAGE), highest_level()
     copy_sources(tree)
-    build(tree, folder / "before", isolated)
+    build(tree, folder / "before", isolated, level)
     check("before", folder / "before")
     for edit in edits:
         apply(edit, tree)
-    build(tree, folder / "after", isolated)
+    build(tree, folder / "after", isolated, level)
     check("after", folder / "after")
     check("suite", folder / "after")
 
