@@ -19,7 +19,11 @@ cdef extern from *:
     #if defined(__clang__)
       #define SKB_COMPILER "Clang " __clang_version__
     #elif defined(__GNUC__)
-      #define SKB_COMPILER "GCC " __VERSION__
+      #if defined(__SANITIZE_ADDRESS__)  /* it rounds otherwise, as another compiler */
+        #define SKB_COMPILER "GCC " __VERSION__ ", sanitizers"
+      #else
+        #define SKB_COMPILER "GCC " __VERSION__
+      #endif
     #elif defined(_MSC_VER)
       #define SKB_COMPILER "MSVC"
     #else
