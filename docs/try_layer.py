@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).resolve().parent / "extending_layers.md"
 #: Test files that the layer must not break: tags, and the gradients of all else.
 SUITE = (
-    "test_reference.py",
     "test_gradients.py",
     "test_derivations.py",
     "test_names.py",
