@@ -410,7 +410,7 @@ def try_embeddings() -> None:
 
 
 @dataclass(frozen=True)
-class Regimen:
+class Recipe:
     """What a training does besides gradient and step."""
 
     solver: str
@@ -432,7 +432,7 @@ SEED, BATCH = 5, 32
 
 
 def train(
-    net: Net, regimen: Regimen, dtype: Any, n_threads: int = 1, sparse: bool = False
+    net: Net, recipe: Recipe, dtype: Any, n_threads: int = 1, sparse: bool = False
 ) -> tuple[Array, Array, float]:
     """Theta, moments and loss after two epochs of the engine."""
     from skbackprop._threads import run_in_team
@@ -440,10 +440,10 @@ def train(
     from skbackprop.core.optimizers import n_slots
 
     engine, theta = engine_of(dtype), net.theta(dtype)
-    optimizer = regimen.optimizer()
+    optimizer = recipe.optimizer()
     moments = np.zeros((n_slots(optimizer.kind), len(theta)), dtype=dtype)
     workspace = engine.Workspace(
-        net.topology, theta, BATCH, dropout=regimen.dropout > 0, sparse=sparse
+        net.topology, theta, BATCH, dropout=recipe.dropout > 0, sparse=sparse
     )
     trainer = engine.Trainer(
         workspace,
@@ -452,8 +452,8 @@ def train(
         moments,
         BATCH,
         1.0,
-        regimen.alpha,
-        (regimen.dropout, SEED),
+        recipe.alpha,
+        (recipe.dropout, SEED),
     )
     loss = 0.0
     for order in orders(net.n):
@@ -466,17 +466,17 @@ def orders(n: int) -> list[Array]:
     return [rng.permutation(n) for _ in range(2)]
 
 
-def train_in_numpy(net: Net, regimen: Regimen) -> tuple[Array, Array, float]:
+def train_in_numpy(net: Net, recipe: Recipe) -> tuple[Array, Array, float]:
     """The same in NumPy, by the equations of the reference."""
     import reference
 
-    theta, opt = net.theta(float), regimen.optimizer()
+    theta, opt = net.theta(float), recipe.optimizer()
     decays, penalised = np.zeros((2, len(theta)), dtype=bool)
     for group in net.topology.groups:
         decays[group.start : group.stop] = group.decays
         penalised[group.start : group.stop] = group.penalised
     moments = [np.zeros_like(theta), np.zeros_like(theta)]
-    t, loss, p = 0, 0.0, regimen.dropout
+    t, loss, p = 0, 0.0, recipe.dropout
     for order, start in product(orders(net.n), range(0, net.n, BATCH)):
         t += 1
         rows = order[start : start + BATCH]
@@ -485,26 +485,26 @@ def train_in_numpy(net: Net, regimen: Regimen) -> tuple[Array, Array, float]:
             for j in range(1, len(net.kinds))
         ]
         total, g, _ = net.value_and_gradients(theta, rows, kept if p else None, p)
-        loss += total + regimen.alpha / 2 * (theta[penalised] ** 2).sum()
-        if regimen.max_norm:
-            g = reference.clip_to(g, regimen.max_norm)
-        g = g + np.where(penalised, regimen.alpha * theta / len(rows), 0)
-        if regimen.solver == "sgd":
+        loss += total + recipe.alpha / 2 * (theta[penalised] ** 2).sum()
+        if recipe.max_norm:
+            g = reference.clip_to(g, recipe.max_norm)
+        g = g + np.where(penalised, recipe.alpha * theta / len(rows), 0)
+        if recipe.solver == "sgd":
             theta, moments[0] = reference.sgd_step(
                 theta, g, moments[0], opt.learning_rate, opt.momentum, opt.nesterov
             )
             continue
         numbers = t, opt.learning_rate, opt.beta_1, opt.beta_2, opt.epsilon
-        if regimen.solver == "adam":
+        if recipe.solver == "adam":
             theta, *moments = reference.adam_step(theta, g, *moments, *numbers)
         else:
             theta, *moments = reference.adamw_step(
                 theta, g, *moments, *numbers, opt.weight_decay, decays
             )
-    return theta, np.array(moments[: 1 if regimen.solver == "sgd" else 2]), loss
+    return theta, np.array(moments[: 1 if recipe.solver == "sgd" else 2]), loss
 
 
-def regimens() -> Iterator[Regimen]:
+def recipes() -> Iterator[Recipe]:
     for solver, max_norm, dropout, alpha in product(
         ("sgd", "adam", "adamw"), (0.0, 0.05), (0.0, 0.3), (0.0, 0.7)
     ):
@@ -513,29 +513,29 @@ def regimens() -> Iterator[Regimen]:
             numbers = (("momentum", 0.9), ("nesterov", True)) if dropout else ()
         if solver == "adamw":
             numbers += (("weight_decay", 0.3),)
-        yield Regimen(solver, max_norm, dropout, alpha, numbers)
+        yield Recipe(solver, max_norm, dropout, alpha, numbers)
 
 
 def try_training() -> None:
     worst = Worst("theta, moments and loss of a training against NumPy", 1e-10)
     single = Worst("a training in float32 against float64", 1e-4)
-    for k, (regimen, kinds) in enumerate(product(regimens(), PLACES)):
+    for k, (recipe, kinds) in enumerate(product(recipes(), PLACES)):
         net = Net(kinds, (5, 24, 50)[k % 3], 100, ("tanh", "silu")[k % 2])
-        double = train(net, regimen, np.float64)
-        worst.take_all(double, train_in_numpy(net, regimen), (net, regimen))
-        single.take_all(train(net, regimen, np.float32), double, (net, regimen))
+        double = train(net, recipe, np.float64)
+        worst.take_all(double, train_in_numpy(net, recipe), (net, recipe))
+        single.take_all(train(net, recipe, np.float32), double, (net, recipe))
     for q in (130, 600):  # more than the squares of one sum
         net = Net((DENSE, SCALE, DENSE), q, 100)
-        regimen = Regimen("adam", 0, 0, 0.7, (("epsilon", 1e-3),))
+        recipe = Recipe("adam", 0, 0, 0.7, (("epsilon", 1e-3),))
         for sparse in False, True:
-            got = train(net, regimen, np.float64, sparse=sparse)
-            worst.take_all(got, train_in_numpy(net, regimen), (net, regimen, sparse))
+            got = train(net, recipe, np.float64, sparse=sparse)
+            worst.take_all(got, train_in_numpy(net, recipe), (net, recipe, sparse))
     worst.tell()
     single.tell()
-    net, regimen = Net((DENSE, SCALE), 5, 100), Regimen("sgd", 0, 0, 0.7)
-    without = train(net, Regimen("sgd"), np.float64)
+    net, recipe = Net((DENSE, SCALE), 5, 100), Recipe("sgd", 0, 0, 0.7)
+    without = train(net, Recipe("sgd"), np.float64)
     expect(
-        distance(train(net, regimen, np.float64)[0], without[0]) > 1e-3,
+        distance(train(net, recipe, np.float64)[0], without[0]) > 1e-3,
         "the penalty is felt",
     )
     try_apply()
@@ -551,8 +551,8 @@ def try_apply() -> None:
     engine = engine_of(np.float64)
     for kinds, solver in product(PLACES, ("sgd", "adamw")):
         net = Net(kinds, 50, 100)
-        regimen = Regimen(solver, alpha=0.7, numbers=(("weight_decay", 0.3),))
-        theta, table, opt = net.theta(float), net.table(float), regimen.optimizer()
+        recipe = Recipe(solver, alpha=0.7, numbers=(("weight_decay", 0.3),))
+        theta, table, opt = net.theta(float), net.table(float), recipe.optimizer()
         moments = np.zeros((n_slots(opt.kind), len(theta)))
         workspace = engine.Workspace(net.topology, theta, BATCH)
         trainer = engine.Trainer(workspace, table, opt, moments, BATCH)
@@ -564,14 +564,14 @@ def try_apply() -> None:
                 theta,
                 table,
                 denominator=len(rows),
-                alpha=regimen.alpha,
+                alpha=recipe.alpha,
                 rows=rows,
                 grad=trainer.grad,
             )
             loss += mean * len(rows)
             trainer.apply(trainer.grad)
-        run = train(net, regimen, np.float64)
-        worst.take_all((theta, moments, loss), run, (net, regimen))
+        run = train(net, recipe, np.float64)
+        worst.take_all((theta, moments, loss), run, (net, recipe))
     worst.tell()
 
 
@@ -584,20 +584,20 @@ def try_threads() -> None:
     count = 0
     for kinds, q, dtype in product(PLACES, (50, 600), (np.float32, np.float64)):
         net = Net(kinds, q, 100, "silu")
-        for regimen in (
-            Regimen("adam", 0, 0.3, 0.7),
-            Regimen("adamw", 0.05, 0, 0.7, (("weight_decay", 0.3),)),
+        for recipe in (
+            Recipe("adam", 0, 0.3, 0.7),
+            Recipe("adamw", 0.05, 0, 0.7, (("weight_decay", 0.3),)),
         ):
-            alone = *train(net, regimen, dtype), *net.compute(dtype)
+            alone = *train(net, recipe, dtype), *net.compute(dtype)
             for n_threads in 2, 3:
                 got = (
-                    *train(net, regimen, dtype, n_threads),
+                    *train(net, recipe, dtype, n_threads),
                     *net.compute(dtype, n_threads=n_threads),
                 )
                 for a, b in zip(got, alone, strict=True):
                     count += 1
                     if np.asarray(a).tobytes() != np.asarray(b).tobytes():
-                        fail(f"{n_threads} threads change bits of {net}, {regimen}")
+                        fail(f"{n_threads} threads change bits of {net}, {recipe}")
     expect(count, f"1, 2 and 3 threads: {count} results of the same bits")
 
 

@@ -20,6 +20,7 @@ import scipy.sparse as sp
 from helpers import QUICK
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils import check_array
 
 from skbackprop import (
@@ -467,3 +468,13 @@ def test_nothing_is_told_of_scale_where_training_converged():
         warnings.simplefilter("error")
         model = BackpropMLPRegressor(tol=1e9, n_iter_no_change=1, random_state=0)
         model.fit(100 * X, 100 * X[:, 0])
+
+
+def test_a_warning_of_a_search_points_at_the_users_line():
+    """Through scikit-learn and joblib, which fit for the user."""
+    search = GridSearchCV(
+        BackpropMLPClassifier(max_iter=1), {"alpha": [0.1]}, cv=2, refit=False
+    )
+    with pytest.warns(ConvergenceWarning) as caught:
+        search.fit(FRAME, Y)
+    assert {each.filename for each in caught} == {__file__}
