@@ -65,7 +65,7 @@ def _first_fold_alone() -> None:
     def first(self: Any, *arguments: Any) -> Any:
         return dealt(self, *arguments)[:1]
 
-    dealt = _put(BaseTabularMLP, "_held_out", first)
+    dealt = _put(BaseTabularMLP, "_parts", first)
 
 
 def _one_input_per_number() -> None:
@@ -99,21 +99,21 @@ def _embeddings_at_full_rate() -> None:
 
 def _unfitted() -> None:
     """First weights of a deviation of 1 / sqrt(fan-in), as where rows have nothing."""
-    from skbackprop.tabular import _member
+    from skbackprop.tabular import _initialization
 
     def nothing(topology: Any, theta: Any, X: Any) -> Any:
         return np.zeros_like(embedded(topology, theta, X))
 
-    embedded = _put(_member, "_embedded", nothing)
+    embedded = _put(_initialization, "_embedded", nothing)
 
 
 def _constant_rate() -> None:
     from skbackprop.tabular import _member
 
-    def plan(_: str, dropout: str, decay: str, n_epochs: int) -> Any:
-        return scheduled("constant", dropout, decay, n_epochs)
+    def constant(*arguments: Any) -> Any:
+        return replace(scheduled(*arguments), learning_rate="constant")
 
-    scheduled = _put(_member, "Plan", plan)
+    scheduled = _put(_member, "settings_of", constant)
 
 
 def _same_rate() -> None:
