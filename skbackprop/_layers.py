@@ -43,6 +43,37 @@ def make_topology(
     return Topology(sizes, kinds, biases, LOSSES[loss], loss_parameters, embeddings)
 
 
+def as_plain(topology: Topology) -> dict[str, Any]:
+    """A topology of dense layers with biases as names and numbers."""
+    embeddings = topology.embeddings
+    return {
+        "sizes": [*topology.sizes],
+        "activations": [Activation(kind).name.lower() for kind in topology.activations],
+        "loss": Loss(topology.loss).name.lower(),
+        "loss_parameters": [*topology.loss_parameters],
+        "embeddings": {
+            "edges": embeddings.edges,
+            "n_plain": embeddings.n_plain,
+            "cardinalities": [*embeddings.cardinalities],
+            "dimension": embeddings.dimension,
+            "code_dimension": embeddings.code_dimension,
+        },
+    }
+
+
+def from_plain(plain: dict[str, Any]) -> Topology:
+    """The topology that ``as_plain`` has made names and numbers of."""
+    *hidden, output = plain["activations"]
+    return make_topology(
+        plain["sizes"],
+        hidden,
+        output,
+        plain["loss"],
+        loss_parameters=plain["loss_parameters"],
+        embeddings=Embeddings(**plain["embeddings"]),
+    )
+
+
 def without_smoothing(topology: Topology) -> Topology:
     """The same network with a loss of labels as they are.  (L9)"""
     smoothed = (Loss.BINARY_CROSS_ENTROPY, Loss.CATEGORICAL_CROSS_ENTROPY)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from ._evaluation import FEW_ROWS, NotFinite, predict_few, predict_rows, unchanged
@@ -16,13 +15,13 @@ from ._features import as_numpy, checked_features
 from ._fitted import FittedParameters
 from ._inputs import Targets
 from ._layers import OUTPUT_ACTIVATIONS, Array, make_topology
+from ._pickling import Pickled
 from ._state import Continuation
-from ._version import __version__
 from .core.activations import Activation
 from .core.topology import Topology
 
 
-class FittedMLP(BaseEstimator):
+class FittedMLP(Pickled):
     """What an estimator of one network is once it has been fitted."""
 
     def _loss_name(self) -> str:
@@ -73,9 +72,6 @@ class FittedMLP(BaseEstimator):
                 f"out_activation_ must be one of {sorted(allowed)}. Got {output!r}."
             )
         return make_topology(sizes, names, output, self._loss_name())
-
-    def _loss_name(self) -> str:
-        raise NotImplementedError
 
     def _current(self, topology: Topology) -> FittedParameters:
         """Theta; gathered anew where coefs_ or intercepts_ have been assigned."""
@@ -163,36 +159,36 @@ class FittedMLP(BaseEstimator):
 
     # Pickling ----------------------------------------------------------------
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+    def _to_plain(
+        self, state: dict[str, Any], training_state: bool | None = None
+    ) -> dict[str, Any]:
         state.pop("_theta", None)
         past: Continuation | None = state.pop("_continuation", None)
         if past is not None:
-            goes_on = self.warm_start or state.get("_incremental")
+            if training_state is None:
+                training_state = bool(self.warm_start or state.get("_incremental"))
             # The split stays known, so that a warm fit trains on no row held out.
-            kept = past if goes_on else Continuation(past.split)
+            kept = past if training_state else Continuation(past.split)
             state["_training_state"] = kept.as_dict()
-        state["_skbackprop_version"] = __version__
         return state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        version = state.pop("_skbackprop_version", None)
-        if version != __version__:
-            warnings.warn(
-                f"A {type(self).__name__} that skbackprop {version} pickled is read by "
-                f"skbackprop {__version__}: results may differ.",
-                stacklevel=2,
-            )
+    def _from_plain(self, state: dict[str, Any]) -> None:
         if "_training_state" in state:
             saved = state.pop("_training_state")
             state["_continuation"] = Continuation.from_dict(saved)
-        super().__setstate__(state)
+        super()._from_plain(state)
         if hasattr(self, "coefs_"):
             # Parameters that somebody has broken are for predict to complain of.
             with suppress(ValueError):
-                topology = self._topology()
-                self._set_parameters(topology, self._current(topology).theta)
+                self._settle()
+
+    def _check_restored(self) -> None:
+        self._settle()
+
+    def _settle(self) -> None:
+        """Make coefs_ and intercepts_ views of one theta, after they are checked."""
+        topology = self._topology()
+        self._set_parameters(topology, self._current(topology).theta)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

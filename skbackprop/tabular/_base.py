@@ -7,25 +7,32 @@ of its columns, ``_ensemble.train_ensemble`` trains the members, and
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _constraints as allow
+from .._description import ensemble_links
 from .._evaluation import make_table, predict, scale_weights
 from .._features import as_numpy
 from .._inputs import Targets, checked_weights, table_of
-from .._layers import Array, make_topology, without_smoothing
+from .._layers import (
+    Array,
+    as_plain,
+    from_plain,
+    make_topology,
+    without_smoothing,
+)
 from .._observers import Observer
+from .._pickling import Pickled
 from .._scoring import CannotScore
 from .._settings import WeightTotal, check_total
+from .._snapshot import working_copy
 from .._state import State
 from .._targets import TargetKind
 from .._threads import blas_threads, workers_for
@@ -72,7 +79,7 @@ class Validated(NamedTuple):
     weights: Array | None
 
 
-class BaseTabularMLP(BaseEstimator):
+class BaseTabularMLP(Pickled):
     """Shared by classifier and regressor; not for use itself."""
 
     _rules = RULES
@@ -232,10 +239,10 @@ class BaseTabularMLP(BaseEstimator):
                 lambda y, name: kind.encode(y, np.dtype(np.float32), name),
                 _as_read,
             )
-        probe = copy.copy(self)
+        probe = working_copy(self)
 
         def fitted(theta: Array) -> Any:
-            alone = copy.copy(probe)
+            alone = working_copy(probe)
             alone._bag = (topology, [theta])
             return alone
 
@@ -350,6 +357,31 @@ class BaseTabularMLP(BaseEstimator):
             total = outputs if total is None else add(total, outputs, out=total)
         assert total is not None  # an ensemble has a network at least
         return total, len(thetas)
+
+    # Pickling ----------------------------------------------------------------
+
+    def _to_plain(
+        self, state: dict[str, Any], training_state: bool | None = None
+    ) -> dict[str, Any]:
+        state.pop("_edges", None)  # the embeddings have them
+        if "_bag" in state:
+            topology, thetas = state["_bag"]
+            state["_bag"] = {"topology": as_plain(topology), "thetas": thetas}
+        return state
+
+    def _from_plain(self, state: dict[str, Any]) -> None:
+        bag = state.get("_bag")
+        if isinstance(bag, dict):  # in 0.1.0 it was the objects themselves
+            bag = from_plain(bag["topology"]), bag["thetas"]
+        if bag is not None:
+            state |= {"_bag": bag, "_edges": bag[0].embeddings.edges}
+        super()._from_plain(state)
+
+    def _check_restored(self) -> None:
+        topology, thetas = self._bag
+        ensemble_links(self.__dict__, topology)
+        if any(len(theta) != topology.n_parameters for theta in thetas):
+            raise ValueError(f"Each theta must have {topology.n_parameters} numbers.")
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_bag" in self.__dict__

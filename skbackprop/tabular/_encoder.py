@@ -7,14 +7,14 @@ from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._constraints import (
-    check_parameters,
-)
+from .._constraints import check_parameters
+from .._description import encoder_links
 from .._layers import Array
+from .._pickling import Pickled
 from .._snapshot import fit_at_once, reads_at_once
 from .._warn import warn_user
 from ._categories import (
@@ -37,7 +37,7 @@ from ._numbers import center_and_scale, scaled, write_columns
 from ._rules import ENCODER_RULES
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):
+class TabularEncoder(TransformerMixin, Pickled):
     """Encode a data frame as the numbers that a multilayer perceptron learns from.
 
     Numbers are centred at their median, divided by the range between their quartiles
@@ -166,6 +166,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     ['age', 'age_missing', 'color_blue', 'color_green', 'color_red']
     """
 
+    _rules = ENCODER_RULES
+
     def __init__(
         self,
         *,
@@ -208,7 +210,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             If a column contains dates, times or nested values, or X is sparse.
         """
         owner = type(self).__name__
-        check_parameters(owner, self.get_params(deep=False), ENCODER_RULES)
+        check_parameters(owner, self.get_params(deep=False), self._rules)
         columns = read_columns(X, self)
         return fit_at_once(self, lambda copy: copy._learn(columns) or [])
 
@@ -352,16 +354,27 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.encodings_ = encodings
         has_indicator = np.array(gaps, dtype=bool)
         self.indicator_features_ = self.numeric_features_[has_indicator]
-        silent = self.numeric_features_[(self.scale_ == 0) & ~has_indicator]
+        self.__dict__.update(self._derived())
+
+    def _derived(self) -> dict[str, Any]:
+        """The attributes that follow from the others."""
+        gaps = np.isin(self.numeric_features_, self.indicator_features_)
+        silent = self.numeric_features_[(self.scale_ == 0) & ~gaps]
         constant = [j for j, *_, how in self._category_columns() if how == "dropped"]
-        self.dropped_features_ = np.sort([*silent, *constant]).astype(np.intp)
-        self.n_numeric_ = int(np.count_nonzero(self.scale_))
-        self.n_plain_ = len(self.indicator_features_)
-        self.cardinalities_ = []
+        n_plain, cardinalities = len(self.indicator_features_), []
         for _, known, has_missing, encoding in self._category_columns():
-            self.n_plain_ += plain_width(known, has_missing, encoding)
+            n_plain += plain_width(known, has_missing, encoding)
             if encoding == "codes":
-                self.cardinalities_.append(1 + len(known) + has_missing)
+                cardinalities.append(1 + len(known) + has_missing)
+        return {
+            "dropped_features_": np.sort([*silent, *constant]).astype(np.intp),
+            "n_numeric_": int(np.count_nonzero(self.scale_)),
+            "n_plain_": n_plain,
+            "cardinalities_": cardinalities,
+        }
+
+    def _check_restored(self) -> None:
+        encoder_links(self.__dict__, self._derived())
 
     def _category_columns(self) -> Iterator[tuple[int, list[Any], bool, str]]:
         """Index, categories, whether missing is one more of them, and encoding."""
