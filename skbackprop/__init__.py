@@ -1,6 +1,7 @@
 """Back-propagation done right, behind scikit-learn's API."""
 
 import sys
+import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -9,19 +10,24 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import tabular as tabular
     from ._classifier import BackpropMLPClassifier
+    from ._model_file import load_model, save_model
     from ._network import Network
     from ._regressor import BackpropMLPRegressor
+    from ._safetensors import ModelFormatError
     from ._versions import show_versions
     from .tabular import TabularEncoder, TabularMLPClassifier, TabularMLPRegressor
 
 __all__ = [
     "BackpropMLPClassifier",
     "BackpropMLPRegressor",
+    "ModelFormatError",
     "Network",
     "TabularEncoder",
     "TabularMLPClassifier",
     "TabularMLPRegressor",
     "__version__",
+    "load_model",
+    "save_model",
     "show_versions",
 ]
 
@@ -30,20 +36,27 @@ __all__ = [
 _HOMES = {
     "BackpropMLPClassifier": "_classifier",
     "BackpropMLPRegressor": "_regressor",
+    "ModelFormatError": "_safetensors",
     "Network": "_network",
     "TabularEncoder": "tabular",
     "TabularMLPClassifier": "tabular",
     "TabularMLPRegressor": "tabular",
+    "load_model": "_model_file",
+    "save_model": "_model_file",
     "show_versions": "_versions",
 }
+# Modules of scikit-learn import each other: threads that begin at several of them
+# would wait for one another.
+_ONE_IMPORTS = threading.RLock()
 
 
 def __getattr__(name: str) -> Any:
-    if name == "tabular":
-        return import_module(".tabular", __name__)
-    if name not in _HOMES:
+    if name != "tabular" and name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    with _ONE_IMPORTS:
+        if name == "tabular":
+            return import_module(".tabular", __name__)
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value
 
