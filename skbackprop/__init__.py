@@ -9,6 +9,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import tabular as tabular
+    from ._checkpoint import Checkpoint
     from ._classifier import BackpropMLPClassifier
     from ._model_file import load_model, save_model
     from ._network import Network
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BackpropMLPClassifier",
     "BackpropMLPRegressor",
+    "Checkpoint",
     "ModelFormatError",
     "Network",
     "TabularEncoder",
@@ -36,6 +38,7 @@ __all__ = [
 _HOMES = {
     "BackpropMLPClassifier": "_classifier",
     "BackpropMLPRegressor": "_regressor",
+    "Checkpoint": "_checkpoint",
     "ModelFormatError": "_safetensors",
     "Network": "_network",
     "TabularEncoder": "tabular",

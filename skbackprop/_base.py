@@ -10,17 +10,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_regressor
 from sklearn.utils import check_random_state
 
 from . import _constraints as allow
-from ._evaluation import (
-    block_rows,
-    scale_weights,
-)
+from ._call import Call, Data, Outcome, identity_of
+from ._checkpoint import check_checkpoint, digests, session_of
+from ._evaluation import block_rows, scale_weights
 from ._features import as_numpy, checked_features, scale_advice
 from ._hyperparameters import (
     check_solver,
@@ -49,9 +48,6 @@ from ._training import train
 from ._validation import Given, Scoring, read_validation
 from .core.topology import Topology
 
-if TYPE_CHECKING:
-    from .core.engine import Table
-
 _FLOATS = (np.float64, np.float32)
 _CURVES = (
     "loss_curve_",
@@ -61,37 +57,6 @@ _CURVES = (
 )
 
 Messages = list[tuple[str, type[Warning]]]
-
-
-class Data(NamedTuple):
-    """The rows of a call, checked, and what their targets are."""
-
-    given: Given
-    kind: TargetKind
-    targets: Targets
-
-    @property
-    def table(self) -> Table:
-        return self.given.table
-
-
-class Call(NamedTuple):
-    """Which call a fit is: the first, one of partial_fit, and what it goes on from."""
-
-    first: bool
-    incremental: bool
-    past: Continuation
-
-
-class Outcome(NamedTuple):
-    """A training that has ended."""
-
-    problem: Problem
-    state: State
-    ending: Ending
-    #: SciPy's words.
-    reason: str
-    validated: bool
 
 
 class BaseBackpropMLP(FittedMLP):
@@ -130,23 +95,35 @@ class BaseBackpropMLP(FittedMLP):
         incremental: bool = False,
         classes: Any = None,
         validation: tuple[Any, Any, Any] = (None, None, None),
+        checkpoint: Any = None,
     ) -> Messages:
         """One fit, from parameters and data to fitted attributes and warnings."""
         allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
-        check_solver(self, incremental)
+        check_checkpoint(checkpoint)
+        check_solver(self, incremental, checkpoint)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         past = Continuation() if first else self.__dict__.get("_continuation")
         call = Call(first, incremental, past or Continuation())
         data = self._read(X, y, sample_weight, classes, call)
+        identity = checkpoint and identity_of(self, data, call)
+        with session_of(checkpoint, identity) as session:
+            return self._fit_rows(data, validation, call._replace(session=session))
+
+    def _fit_rows(
+        self, data: Data, validation: tuple[Any, Any, Any], call: Call
+    ) -> Messages:
+        """Train on rows that have been read, and store what is to be kept."""
         topology, names = topology_of(self, data.table.n_columns, data.targets)
-        if not first:
+        if not call.first:
             self._check_same_layers(topology)
 
         # A copy, so that a call which fails leaves the stream where it was.
         went = call.past.state
         rng = None if went is None else copy.deepcopy(went.random_state)
         rng = rng or check_random_state(self.random_state)
-        if first:
+        if call.session is not None:
+            rng = call.session.begin(rng, int(self.max_iter))
+        if call.first:
             theta = initialize(topology, names, rng, data.given.X.dtype)
         else:
             theta = self._current(topology).theta.copy()
@@ -154,16 +131,19 @@ class BaseBackpropMLP(FittedMLP):
             self, data.table.n_rows, data.targets, rng, call.past.split, validation
         )
         state, problem = self._prepare(topology, theta, rng, data, split.train, call)
-        validate = None
+        validate, more = None, {}
         if self.early_stopping and self.solver != "lbfgs":
-            validate = self._validator(data, split, topology, theta)
-            if not first:
+            validate, more = self._validator(data, split, topology, theta)
+            if not call.first:
                 # What is to be improved on, by the scoring and data of this call.
                 best = validate(theta)
                 found = best if np.isfinite(best) else -np.inf
                 state.history.best_validation_score = found
 
-        outcome = self._train(problem, state, data, validate)
+        if call.session is not None:
+            call.session.check(more)
+            call.session.restore(state)
+        outcome = self._train(problem, state, data, validate, call)
         return [
             *clipped_batch_size(self, len(split.train)),
             *self._end(data, split, call, outcome),
@@ -288,9 +268,12 @@ class BaseBackpropMLP(FittedMLP):
 
     def _validator(
         self, data: Data, split: Split, topology: Topology, theta: Array
-    ) -> Callable[[Array], float]:
-        """The function from parameters to the validation score; tried on theta."""
-        validation, rows = None, split.held_out
+    ) -> tuple[Callable[[Array], float], dict[str, str]]:
+        """The function from parameters to the validation score, tried on theta.
+
+        And digests of data that were given for it.
+        """
+        validation, rows, more = None, split.held_out, {}
         if rows is None:
             dtype = data.given.X.dtype
             validation = read_validation(
@@ -304,6 +287,7 @@ class BaseBackpropMLP(FittedMLP):
                 ),
             )
             rows = np.arange(validation.table.n_rows, dtype=np.intp)
+            more = digests(validation, "_val")
         elif not data.table.weight_sum(rows) > 0:
             raise ValueError("The weights of the validation rows sum to zero.")
         probe = self._probe(data.targets, topology)
@@ -315,7 +299,7 @@ class BaseBackpropMLP(FittedMLP):
 
         scoring = Scoring(self, data.kind, topology, data.given, validation, fitted)
         scoring.check(np.arange(data.table.n_rows), rows, theta)
-        return scoring.of(rows)
+        return scoring.of(rows), more
 
     def _inputs_of(self, X: Any, dtype: Any) -> tuple[Any, Any]:
         """X_val as scorers get it and as the engine reads it."""
@@ -331,6 +315,7 @@ class BaseBackpropMLP(FittedMLP):
         state: State,
         data: Data,
         validate: Callable[[Array], float] | None,
+        call: Call,
     ) -> Outcome:
         """Run the solver."""
         rows = len(state.order) if self.solver == "lbfgs" else problem.batch_size
@@ -341,9 +326,12 @@ class BaseBackpropMLP(FittedMLP):
         n_threads = min(rows, threads_for(self.n_jobs, shared, STEP_FLOP))
         problem = replace(problem, n_threads=n_threads)
         fitted, reason = self._fitted_with(problem.topology, data), ""
+        observers = self._observers()
+        if call.session is not None:
+            observers.insert(0, call.session)  # before anybody who may fail
         with (
             blas_threads(self.n_jobs, flop),
-            watching(self._observers(), fitted) as watch,
+            watching(observers, fitted) as watch,
         ):
             if self.solver == "lbfgs":
                 max_fun = int(self.max_fun)

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from . import _constraints as allow
 from ._base import BaseBackpropMLP
+from ._checkpoint import Checkpoint
 from ._hyperparameters import is_stochastic
 from ._layers import Array
 from ._metrics import ClassifierScore
@@ -250,6 +251,7 @@ class BackpropMLPClassifier(ClassifierScore, ClassifierMixin, BaseBackpropMLP):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        checkpoint: Checkpoint | None = None,
     ) -> BackpropMLPClassifier:
         """Fit the network.
 
@@ -265,6 +267,8 @@ class BackpropMLPClassifier(ClassifierScore, ClassifierMixin, BaseBackpropMLP):
             Weights, not negative: a row of weight 2 counts as two rows.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Validation data for ``early_stopping=True``; then no row is set aside.
+        checkpoint : Checkpoint, default=None
+            Where the training is kept as it goes, to go on after a crash.
 
         Returns
         -------
@@ -277,7 +281,10 @@ class BackpropMLPClassifier(ClassifierScore, ClassifierMixin, BaseBackpropMLP):
         """
         validation = (X_val, y_val, sample_weight_val)
         return fit_at_once(
-            self, lambda copy: copy._fit(X, y, sample_weight, validation=validation)
+            self,
+            lambda copy: copy._fit(
+                X, y, sample_weight, validation=validation, checkpoint=checkpoint
+            ),
         )
 
     @available_if(is_stochastic)
@@ -395,8 +402,7 @@ class BackpropMLPClassifier(ClassifierScore, ClassifierMixin, BaseBackpropMLP):
 
     @reads_at_once
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of the probabilities, from the logits: finite also where the
-        probability underflows.
+        """Logarithms of the probabilities: finite also where these underflow.
 
         Parameters
         ----------

@@ -306,7 +306,7 @@ def encoder_links(state: Mapping[str, Any], derived: Mapping[str, Any]) -> None:
     n, numeric = state["n_features_in_"], state["numeric_features_"]
     columns = np.concatenate([numeric, state["categorical_features_"]])
     need(
-        np.array_equal(np.sort(columns), np.arange(n)),
+        len(columns) == n and np.array_equal(np.sort(columns), np.arange(n)),
         "numeric_features_ and categorical_features_ must be the columns, each once.",
     )
     need(

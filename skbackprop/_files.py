@@ -58,3 +58,58 @@ def _sync_folder(folder: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+class Locked(Exception):
+    """Somebody else holds a lock."""
+
+
+class Lock:
+    """A lock between processes and threads, which the system frees if they die.
+
+    It is a file that nothing is written to, and that goes when the lock is released.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock. Raises Locked where another has it; OSError."""
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                _lock(descriptor)
+                # Who held it before may have removed the file that has been opened.
+                with suppress(FileNotFoundError):
+                    if os.path.samestat(os.stat(self.path), os.fstat(descriptor)):
+                        self._descriptor = descriptor
+                        return
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def release(self) -> None:
+        """Let others have it; nothing where it was not taken."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        if os.name == "posix":  # elsewhere an open file has no other name
+            with suppress(OSError):
+                os.unlink(self.path)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    except (BlockingIOError, PermissionError):
+        raise Locked from None

@@ -25,11 +25,16 @@ def is_stochastic(estimator: Any) -> bool:
     return True
 
 
-def check_solver(estimator: Any, incremental: bool) -> None:
+def check_solver(estimator: Any, incremental: bool, checkpoint: Any = None) -> None:
     """Refuse what the solver has no steps for, or the call no end."""
     if estimator.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
     if estimator.solver == "lbfgs":
+        if checkpoint is not None:
+            raise ValueError(
+                "checkpoint is for solvers with mini-batches: SciPy's L-BFGS-B cannot "
+                "go on from a state. Got solver='lbfgs'."
+            )
         for name, least in (("dropout", 0), ("max_grad_norm", None)):
             if getattr(estimator, name) != least:
                 raise ValueError(

@@ -46,6 +46,10 @@ class Epoch:
         """A copy of the whole training, which can be pickled and gone on from."""
         return self._state.copy()
 
+    def plain_state(self) -> dict[str, Any]:
+        """The whole training as arrays and plain values, for a file."""
+        return self._state.as_plain()
+
     def fitted(self) -> Any:
         """An estimator of this epoch's parameters, for predictions and scores."""
         return self._fitted(self._state.theta.copy())

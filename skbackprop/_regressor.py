@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from . import _constraints as allow
 from ._base import BaseBackpropMLP
+from ._checkpoint import Checkpoint
 from ._hyperparameters import is_stochastic
 from ._inputs import Targets
 from ._layers import Array
@@ -179,6 +180,7 @@ class BackpropMLPRegressor(RegressorScore, RegressorMixin, BaseBackpropMLP):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        checkpoint: Checkpoint | None = None,
     ) -> BackpropMLPRegressor:
         """Fit the network.
 
@@ -194,6 +196,8 @@ class BackpropMLPRegressor(RegressorScore, RegressorMixin, BaseBackpropMLP):
             Weights, not negative: a row of weight 2 counts as two rows.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Validation data for ``early_stopping=True``; then no row is set aside.
+        checkpoint : Checkpoint, default=None
+            Where the training is kept as it goes, to go on after a crash.
 
         Returns
         -------
@@ -206,7 +210,10 @@ class BackpropMLPRegressor(RegressorScore, RegressorMixin, BaseBackpropMLP):
         """
         validation = (X_val, y_val, sample_weight_val)
         return fit_at_once(
-            self, lambda copy: copy._fit(X, y, sample_weight, validation=validation)
+            self,
+            lambda copy: copy._fit(
+                X, y, sample_weight, validation=validation, checkpoint=checkpoint
+            ),
         )
 
     @available_if(is_stochastic)

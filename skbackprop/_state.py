@@ -7,6 +7,7 @@ training between two epochs. The rows, the score and who watches are handed to
 
 from __future__ import annotations
 
+import copy
 import math
 import pickle
 from dataclasses import dataclass, field
@@ -90,6 +91,12 @@ class History:
     n_iter: int = 0
     reductions: int = 0
 
+    def as_plain(self) -> dict[str, Any]:
+        plain = dict(self.__dict__)
+        for name in ("loss_curve", "validation_scores"):
+            plain[name] = list(plain[name])
+        return plain
+
     def shallow_copy(self) -> History:
         """The lists are shared."""
         twin = History.__new__(History)
@@ -145,6 +152,52 @@ class State:
     def copy(self) -> State:
         """A state of its own arrays, to keep or to go on from."""
         return pickle.loads(pickle.dumps(self, protocol=5))
+
+    def as_plain(self) -> dict[str, Any]:
+        """A copy as arrays and plain values, for a checkpoint."""
+        plain: dict[str, Any] = {
+            "theta": self.theta.copy(),
+            "moments": self.moments.copy(),
+            "steps": self.optimizer.t,
+            "learning_rate": self.optimizer.learning_rate,
+            "random_state": copy.deepcopy(self.random_state),
+            "order": self.order.copy(),
+            "history": self.history.as_plain(),
+            "best": None,
+        }
+        if self.best is not None:
+            # Of its history no more is asked for than how long it was.
+            best = self.best._asdict()
+            del best["history"]
+            plain["best"] = best
+        return plain
+
+    def adopt(self, plain: dict[str, Any]) -> None:
+        """Be the state that ``as_plain`` has copied; this one is new, of one shape."""
+        for mine, name in (
+            (self.theta, "theta"),
+            (self.moments, "moments"),
+            (self.order, "order"),
+        ):
+            theirs = plain[name]
+            if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
+                raise ValueError(f"its {name} are of another shape or type.")
+            if mine.dtype.kind == "f" and not np.isfinite(theirs).all():
+                raise ValueError(f"its {name} are not finite.")
+        if not _same_rows(plain["order"], self.order):
+            raise ValueError("its rows are others.")
+        self.theta[...], self.moments[...] = plain["theta"], plain["moments"]
+        self.order[...] = plain["order"]
+        self.optimizer.t = plain["steps"]
+        self.optimizer.learning_rate = plain["learning_rate"]
+        self.random_state.set_state(plain["random_state"].get_state(legacy=False))
+        self.history = History(**plain["history"])
+        best = plain["best"]
+        if best is not None:
+            if best["theta"].shape != self.theta.shape:
+                raise ValueError("its best epoch is of another shape.")
+            history = self.history.shallow_copy()
+            self.best = Snapshot(**best, history=history)
 
     def continues(self, other: State, *, moments: bool) -> None:
         """Let another training go on from this one, as far as it fits.
@@ -269,8 +322,8 @@ class Continuation:
 
 def _same_rows(order: Array, rows: Array) -> bool:
     """Whether one holds the other's numbers in another order."""
-    if len(order) != len(rows) or order.max() > rows.max():
+    if len(order) != len(rows) or order.min() < 0 or order.max() > rows.max():
         return False
     seen = np.zeros(rows.max() + 1, dtype=bool)
-    seen[rows] = True
-    return bool(seen[order].all())
+    seen[order] = True
+    return bool(seen[rows].all())

@@ -54,9 +54,11 @@ def train(
     spare: Array | None = None
     if history.n_iter > 0:  # goes on with a training
         last = state.snapshot(problem.keeps_state)
-    ending = Ending.EXHAUSTED
+    # Of a training that has ended nothing is repeated.
+    over = history.n_iter > 0 and history.no_improvement > problem.n_iter_no_change
+    ending = Ending.CONVERGED if over else Ending.EXHAUSTED
     try:
-        while history.n_iter < problem.max_iter:
+        while history.n_iter < problem.max_iter and not over:
             if watch is not None:
                 watch.begins(history.n_iter + 1)
             if problem.shuffle:

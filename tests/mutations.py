@@ -166,7 +166,7 @@ def use(model: Any) -> None:
             # Text where the model reads numbers, and infinity made of large ones.
             assert names is not None or str(error)
             return
-    assert len(outputs) == 4
+    assert outputs.shape[0] == 4
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _constraints as allow
+from .._checkpoint import check_checkpoint, fingerprint, session_of
 from .._description import ensemble_links
 from .._evaluation import make_table, predict, scale_weights
 from .._features import as_numpy
@@ -47,6 +48,7 @@ from ._ensemble import (
     Ensemble,
     Part,
     Trained,
+    begun_of,
     fold_numbers,
     train_ensemble,
 )
@@ -117,13 +119,12 @@ class BaseTabularMLP(Pickled):
         y: Any,
         sample_weight: Any,
         validation: tuple[Any, Any, Any],
+        checkpoint: Any = None,
         begun: Mapping[int, Member | State] | None = None,
     ) -> list[tuple[str, type[Warning]]]:
-        """One fit, from parameters and a frame to fitted attributes and warnings.
-
-        ``begun`` are members that are finished, or half trained, by their number.
-        """
+        """One fit; ``begun`` are members, finished or half trained, by their number."""
         allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
+        check_checkpoint(checkpoint)
         deadline = Deadline(self.time_limit)
         X, y = as_numpy(X, "X"), as_numpy(y, "y")
         sample_weight = as_numpy(sample_weight, "sample_weight")
@@ -158,19 +159,28 @@ class BaseTabularMLP(Pickled):
         scoring = self._scoring(
             topology, kind, Given(X, y, table, exponent), validation
         )
-        random_state = check_random_state(self.random_state)
-        parts = self._parts(recipe, rows, targets, scoring, random_state)
-        if self.n_folds is None:
-            recipe = replace(recipe, n_folds=len(parts) // recipe.n_repeats)
-        seeds = random_state.randint(2**31, size=len(parts))
-        ensemble = Ensemble(
-            topology, recipe, table, parts, seeds, scoring, scoring.fitted
-        )
-        n_threads = workers_for(self.n_jobs)
-        with blas_threads(1, 0.0):
-            trained = train_ensemble(
-                ensemble, n_threads, deadline, self._observers(), begun
+        identity = checkpoint and fingerprint(self, scoring.given, scoring.source)
+        with session_of(checkpoint, identity) as session:
+            random_state = check_random_state(self.random_state)
+            if session is not None:
+                random_state = session.begin(random_state, recipe.max_iter)
+                session.check({})
+            parts = self._parts(recipe, rows, targets, scoring, random_state)
+            if self.n_folds is None:
+                recipe = replace(recipe, n_folds=len(parts) // recipe.n_repeats)
+            seeds = random_state.randint(2**31, size=len(parts))
+            ensemble = Ensemble(
+                topology, recipe, table, parts, seeds, scoring, scoring.fitted
             )
+            observers = self._observers()
+            if session is not None:
+                observers.insert(0, session)  # before anybody who may fail
+                begun = begun_of(ensemble, session)
+            n_threads = workers_for(self.n_jobs)
+            with blas_threads(1, 0.0):
+                trained = train_ensemble(
+                    ensemble, n_threads, deadline, observers, begun
+                )
         self._store(topology, recipe, trained)
         held_out = scoring.source is not scoring.given or (
             recipe.n_folds > 1 and len(rows) > 1

@@ -12,6 +12,7 @@ from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 
 from .. import _constraints as allow
+from .._checkpoint import Checkpoint
 from .._inputs import Targets
 from .._layers import Array
 from .._metrics import ClassifierScore
@@ -208,6 +209,7 @@ class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TabularMLPClassifier:
         """Fit the ensemble.
 
@@ -222,6 +224,8 @@ class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
             Weights, not negative. A row of weight 0 trains and validates nothing.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Rows that tell the best epoch; then no row of X is held out.
+        checkpoint : Checkpoint, default=None
+            Where the training is kept as it goes, to go on after a crash.
 
         Returns
         -------
@@ -234,7 +238,7 @@ class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
         """
         validation = (X_val, y_val, sample_weight_val)
         return fit_at_once(
-            self, lambda copy: copy._fit(X, y, sample_weight, validation)
+            self, lambda copy: copy._fit(X, y, sample_weight, validation, checkpoint)
         )
 
     def _learn(self, y: Any, weights: Array | None) -> Classes:

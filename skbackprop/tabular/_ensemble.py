@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._checkpoint import Session
 from .._layers import Array
 from .._observers import Epoch, Observer, Watch, together
 from .._state import Ending, State
 from .._threads import run_in_threads
 from .._validation import Scoring
 from ..core.topology import Topology
-from ._member import Member, diverged, train_member
+from ._member import Member, diverged, new_state, train_member
 from ._recipe import Recipe
 
 if TYPE_CHECKING:
@@ -109,6 +110,16 @@ class Ensemble:
     def by_loss(self) -> bool:
         return bool(self.scoring.estimator.scoring == "loss")
 
+    def new_state(self, number: int) -> State:
+        """A member before its first epoch."""
+        return new_state(
+            self.topology,
+            self.recipe,
+            self.table,
+            self.parts[number].training(),
+            self.seeds[number],
+        )
+
     def train_member(
         self, number: int, observer: Observer, state: State | None = None
     ) -> Member:
@@ -128,6 +139,19 @@ class Ensemble:
         if self.by_loss and not np.isfinite(member.scores).any():
             raise diverged(self.recipe)
         return member
+
+
+def begun_of(ensemble: Ensemble, session: Session) -> dict[int, Member | State]:
+    """The members that a checkpoint has, finished or half trained."""
+    begun: dict[int, Member | State] = {}
+    for number, saved in session.saved.items():
+        if "result" in saved:
+            begun[number] = Member.from_plain(saved["result"], ensemble.topology)
+        else:
+            state = ensemble.new_state(number)
+            session.restore(state, number)
+            begun[number] = state
+    return begun
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,18 @@ class Member(NamedTuple):
     score: float
     scores: list[float]
     ending: Ending
+
+    def as_plain(self) -> dict[str, Any]:
+        """As arrays and plain values, for a checkpoint."""
+        return self._asdict() | {"score": float(self.score), "ending": str(self.ending)}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any], topology: Topology) -> Member:
+        """The member that ``as_plain`` has written down."""
+        theta = plain["theta"]
+        if theta.dtype != np.float32 or theta.shape != (topology.n_parameters,):
+            raise ValueError("A network of the checkpoint is of another shape.")
+        return cls(**(plain | {"ending": Ending(plain["ending"])}))
 
 
 def group_factors(topology: Topology) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from .. import _constraints as allow
+from .._checkpoint import Checkpoint
 from .._inputs import Targets
 from .._layers import Array
 from .._metrics import RegressorScore
@@ -150,6 +151,7 @@ class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TabularMLPRegressor:
         """Fit the ensemble.
 
@@ -164,6 +166,8 @@ class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
             Weights, not negative. A row of weight 0 trains and validates nothing.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Rows that tell the best epoch; then no row of X is held out.
+        checkpoint : Checkpoint, default=None
+            Where the training is kept as it goes, to go on after a crash.
 
         Returns
         -------
@@ -176,7 +180,7 @@ class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
         """
         validation = (X_val, y_val, sample_weight_val)
         return fit_at_once(
-            self, lambda copy: copy._fit(X, y, sample_weight, validation)
+            self, lambda copy: copy._fit(X, y, sample_weight, validation, checkpoint)
         )
 
     def _learn(self, y: Any, weights: Array | None) -> ScaledNumbers:

@@ -438,6 +438,16 @@ def test_changed_files_are_refused(says: str) -> None:
         _model_of(edited(model, CHANGES[says]))
 
 
+def test_sizes_are_not_believed() -> None:
+    """A number in a file makes nothing of that size."""
+    data = edited(
+        TabularEncoder().fit(X),
+        lambda t, a: _set(t, "fitted", "n_features_in_", to=2**60),
+    )
+    with pytest.raises(ModelFormatError, match="must be the columns, each once"):
+        _model_of(data)
+
+
 def test_older_files_may_lack_a_parameter() -> None:
     """A parameter that a later version has added has its default."""
     model = BackpropMLPRegressor((2,), solver="lbfgs", max_iter=2, alpha=3).fit(X, Y)

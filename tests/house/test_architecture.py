@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "_csv": {"_words"},
     "_words": set(),
     "__init__": {
+        "_checkpoint",
         "_classifier",
         "_model_file",
         "_network",
@@ -57,12 +58,10 @@ ALLOWED: dict[str, set[str]] = {
         "_version",
         "tabular",
     },
-    "_plain": {"_layers", "_safetensors"},
-    "_safetensors": {"_layers"},
-    "_files": set(),
     # tables
     "tabular": {"tabular._classifier", "tabular._encoder", "tabular._regressor"},
     "tabular._classifier": {
+        "_checkpoint",
         "_constraints",
         "_inputs",
         "_layers",
@@ -73,6 +72,7 @@ ALLOWED: dict[str, set[str]] = {
         "tabular._recipe",
     },
     "tabular._regressor": {
+        "_checkpoint",
         "_constraints",
         "_inputs",
         "_layers",
@@ -85,6 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "tabular._scaling": {"_inputs", "_layers", "_targets"},
     "tabular._base": {
+        "_checkpoint",
         "_constraints",
         "_description",
         "_evaluation",
@@ -118,6 +119,7 @@ ALLOWED: dict[str, set[str]] = {
         "tabular._recipe",
     },
     "tabular._ensemble": {
+        "_checkpoint",
         "_layers",
         "_observers",
         "_state",
@@ -166,6 +168,7 @@ ALLOWED: dict[str, set[str]] = {
     # estimators
     "_classifier": {
         "_base",
+        "_checkpoint",
         "_constraints",
         "_hyperparameters",
         "_layers",
@@ -175,6 +178,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "_regressor": {
         "_base",
+        "_checkpoint",
         "_constraints",
         "_hyperparameters",
         "_inputs",
@@ -184,6 +188,8 @@ ALLOWED: dict[str, set[str]] = {
         "_targets",
     },
     "_base": {
+        "_call",
+        "_checkpoint",
         "_constraints",
         "_evaluation",
         "_features",
@@ -203,6 +209,22 @@ ALLOWED: dict[str, set[str]] = {
         "_training",
         "_validation",
         "core.topology",
+    },
+    "_call": {
+        "_checkpoint",
+        "_inputs",
+        "_state",
+        "_targets",
+        "_validation",
+    },
+    "_checkpoint": {
+        "_files",
+        "_observers",
+        "_plain",
+        "_safetensors",
+        "_state",
+        "_version",
+        "_warn",
     },
     "_hyperparameters": {
         "_constraints",
@@ -275,6 +297,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "_state": {"_layers", "_schedules", "core.optimizers", "core.topology"},
     "_schedules": {"_layers"},
+    "_plain": {"_layers", "_safetensors"},
+    "_safetensors": {"_layers"},
     # network
     "_network": {"_arguments", "_evaluation", "_fitted", "_layers", "core"},
     "_arguments": {"_evaluation", "_layers", "core.activations", "core.losses"},
@@ -284,6 +308,7 @@ ALLOWED: dict[str, set[str]] = {
     "_threads": {"core", "core.team"},
     "_layers": {"core.activations", "core.embeddings", "core.losses", "core.topology"},
     # anybody's
+    "_files": set(),
     "_snapshot": {"_warn"},
     "_warn": set(),
     "_dates": set(),

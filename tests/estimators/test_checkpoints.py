@@ -1,0 +1,553 @@
+"""A fit that was cut off goes on from its checkpoint, and ends with the same bits.
+
+SKBACKPROP_KILLS in the environment says how often each fit is killed: 2 unless told.
+
+Answers for: _checkpoint.py, _call.py.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.model_selection import GridSearchCV
+
+from skbackprop import (
+    BackpropMLPClassifier,
+    BackpropMLPRegressor,
+    Checkpoint,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+    save_model,
+)
+from skbackprop._observers import Observer
+from skbackprop._state import State
+
+RNG = np.random.RandomState(0)
+X = RNG.normal(size=(120, 4))
+LABELS = (X[:, 0] + 0.3 * RNG.normal(size=120) > 0).astype(int)
+NUMBERS = X[:, 0] - 2 * X[:, 1]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+class Crash(Exception):
+    """What ends a process, as far as a test can."""
+
+
+@contextmanager
+def watched(model: Any, function: Callable[[Any], None]) -> Iterator[None]:
+    """Call a function after every epoch of fits of the model's class."""
+
+    class Hook(Observer):
+        def epoch_ends(self, epoch: Any) -> None:
+            function(epoch)
+
+    with patch.object(type(model), "_observers", lambda self: [Hook()]):
+        yield
+
+
+def cut_off(model: Any, epochs: int, *data: Any, **fit: Any) -> None:
+    """Fit, and fail after so many epochs of all networks."""
+    seen = 0
+
+    def hook(*_: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen >= epochs:
+            raise Crash
+
+    with pytest.raises(Crash), watched(model, hook):
+        model.fit(*data, **fit)
+
+
+MODELS: dict[str, Callable[..., Any]] = {
+    "adam": lambda **p: BackpropMLPClassifier((6,), max_iter=8, **p),
+    "dropout": lambda **p: BackpropMLPRegressor(
+        (6,), max_iter=8, solver="adamw", dropout=0.3, learning_rate="cosine", **p
+    ),
+    "adaptive": lambda **p: BackpropMLPRegressor(
+        (6,),
+        max_iter=20,
+        solver="sgd",
+        learning_rate="adaptive",
+        learning_rate_init=0.01,
+        tol=0.05,
+        n_iter_no_change=1,
+        **p,
+    ),
+    "invscaling": lambda **p: BackpropMLPClassifier(
+        (6,), max_iter=8, solver="sgd", learning_rate="invscaling", momentum=0.5, **p
+    ),
+    "converges": lambda **p: BackpropMLPRegressor(
+        (6,), max_iter=50, tol=0.5, n_iter_no_change=6, **p
+    ),
+    "early": lambda **p: BackpropMLPClassifier(
+        (6,), max_iter=30, early_stopping=True, n_iter_no_change=6, **p
+    ),
+    "keeps": lambda **p: BackpropMLPClassifier(
+        (6,), max_iter=8, early_stopping=True, warm_start=True, dtype="float32", **p
+    ),
+    "clipped": lambda **p: BackpropMLPRegressor(
+        (6, 4), max_iter=8, max_grad_norm=0.1, batch_size=30, shuffle=False, **p
+    ),
+    "classes": lambda **p: TabularMLPClassifier(
+        n_folds=3, max_iter=4, hidden_layer_sizes=(8,), **p
+    ),
+    "bag": lambda **p: TabularMLPRegressor(
+        n_folds=2, n_repeats=2, max_iter=3, hidden_layer_sizes=(8,), **p
+    ),
+    "quantiles": lambda **p: TabularMLPRegressor(
+        n_folds=2, max_iter=3, loss="quantile", quantile=[0.2, 0.8], n_jobs=2, **p
+    ),
+}
+
+
+def target(model: Any) -> Any:
+    return LABELS if "Classifier" in type(model).__name__ else NUMBERS
+
+
+def learnt(model: Any) -> list[Any]:
+    """Parameters and history."""
+    if hasattr(model, "coefs_"):
+        history = [model.loss_curve_, model.n_iter_, model.t_, model.loss_]
+        history += [model.validation_scores_, model.best_validation_score_]
+        return [*model.coefs_, *model.intercepts_, *history]
+    return [*model._bag[1], model.validation_scores_, model.best_epochs_]
+
+
+def assert_the_same(one: Any, other: Any) -> None:
+    for a, b in zip(learnt(one), learnt(other), strict=True):
+        assert_array_equal(a, b)
+    assert_array_equal(one.predict(X), other.predict(X))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "fit.checkpoint"
+
+
+# Going on ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fit_goes_on_with_the_same_bits(name: str, epochs: int, path: Path) -> None:
+    model = MODELS[name](random_state=0)
+    y = target(model)
+    whole = MODELS[name](random_state=0).fit(X, y)
+    cut_off(model, epochs, X, y, checkpoint=Checkpoint(path, every=1))
+    assert not hasattr(model, "n_iter_")
+    again = MODELS[name](random_state=0)
+    assert_the_same(again.fit(X, y, checkpoint=Checkpoint(path)), whole)
+    assert sorted(each.name for each in path.parent.iterdir()) == [path.name]
+
+
+@pytest.mark.parametrize("name", ["early", "bag"])
+@pytest.mark.parametrize("given", ["None", "instance"])
+def test_what_was_drawn_is_in_the_file(name: str, given: str, path: Path) -> None:
+    def stream(seed: int) -> Any:
+        if given == "None":
+            np.random.seed(seed)
+            return None
+        return np.random.RandomState(seed)
+
+    whole = MODELS[name](random_state=stream(1))
+    whole.fit(X, target(whole))
+    end = whole.random_state and whole.random_state.get_state()[1]
+    model = MODELS[name](random_state=stream(1))
+    cut_off(model, 2, X, target(model), checkpoint=Checkpoint(path, every=1))
+    again = MODELS[name](random_state=stream(2))
+    before = np.random.get_state()[1].copy()
+    assert_the_same(again.fit(X, target(again), checkpoint=Checkpoint(path)), whole)
+    if given == "instance":  # it has drawn what the whole fit has
+        assert_array_equal(again.random_state.get_state()[1], end)
+    assert_array_equal(np.random.get_state()[1], before)
+
+
+@pytest.mark.parametrize("name", ["adam", "early", "converges", "bag"])
+def test_what_has_ended_is_not_repeated(
+    name: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = MODELS[name](random_state=0)
+    model.fit(X, target(model), checkpoint=Checkpoint(path))
+    again = MODELS[name](random_state=0)
+    seen: list[Any] = []
+    with watched(again, lambda *args: seen.append(args)):
+        again.fit(X, target(again), checkpoint=Checkpoint(path))
+    assert not seen
+    assert_the_same(again, model)
+    anew = MODELS[name](random_state=0)
+    with watched(anew, lambda *args: seen.append(args)):
+        anew.fit(X, target(anew), checkpoint=Checkpoint(path, resume=False))
+    assert seen
+    assert_the_same(anew, model)
+
+
+def test_a_finished_network_is_not_trained_again(path: Path) -> None:
+    model = MODELS["bag"](random_state=0, n_jobs=1)
+    cut_off(model, 4, X, NUMBERS, checkpoint=Checkpoint(path))  # the second one's first
+    again = MODELS["bag"](random_state=0, n_jobs=1)
+    members: list[int] = []
+    with watched(again, lambda epoch: members.append(epoch.member)):
+        again.fit(X, NUMBERS, checkpoint=Checkpoint(path))
+    assert members == [1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_more_epochs_go_on(path: Path) -> None:
+    whole = MODELS["adam"](random_state=0).set_params(max_iter=12).fit(X, LABELS)
+    MODELS["adam"](random_state=0).fit(X, LABELS, checkpoint=Checkpoint(path))
+    again = MODELS["adam"](random_state=0).set_params(max_iter=12, n_jobs=2, verbose=0)
+    assert_the_same(again.fit(X, LABELS, checkpoint=Checkpoint(path)), whole)
+    fewer = MODELS["adam"](random_state=0)
+    with pytest.raises(ValueError, match="max_iter was 12 and is 8, which may only gr"):
+        fewer.fit(X, LABELS, checkpoint=Checkpoint(path))
+
+
+def test_a_bag_that_ran_out_of_time_goes_on(path: Path) -> None:
+    whole = MODELS["bag"](random_state=0).fit(X, NUMBERS)
+    short = MODELS["bag"](random_state=0, time_limit=1e-6)
+    short.fit(X, NUMBERS, checkpoint=Checkpoint(path))
+    assert short.n_networks_ == 1
+    again = MODELS["bag"](random_state=0)
+    assert_the_same(again.fit(X, NUMBERS, checkpoint=Checkpoint(path)), whole)
+
+
+def test_an_interrupted_fit_goes_on(path: Path) -> None:
+    """Ctrl-C keeps the last complete epoch, in the file too."""
+    for name in "adam", "bag":
+        whole = MODELS[name](random_state=0)
+        whole.fit(X, target(whole))
+        file = path.with_suffix(f".{name}")
+
+        def interrupt(epoch: Any) -> None:
+            if epoch.number == 2:
+                signal.raise_signal(signal.SIGINT)
+
+        model = MODELS[name](random_state=0)
+        with watched(model, interrupt), pytest.warns(UserWarning, match="interrupt"):
+            model.fit(X, target(model), checkpoint=Checkpoint(file))
+        again = MODELS[name](random_state=0)
+        assert_the_same(again.fit(X, target(again), checkpoint=Checkpoint(file)), whole)
+
+
+def test_a_warm_start_goes_on(path: Path) -> None:
+    def warm() -> Any:
+        model = MODELS["keeps"](random_state=0)
+        return model.fit(X, LABELS).set_params(max_iter=5)
+
+    whole = warm().fit(X, LABELS)
+    cut_off(model := warm(), 3, X, LABELS, checkpoint=Checkpoint(path, every=1))
+    assert_the_same(model.fit(X, LABELS, checkpoint=Checkpoint(path)), whole)
+    with pytest.raises(ValueError, match="the state it began with diff"):
+        model.fit(X, LABELS, checkpoint=Checkpoint(path))
+
+
+# When it is written -------------------------------------------------------------
+
+
+def epochs_in(path: Path) -> int:
+    """How many epochs the first network of a file has."""
+    from skbackprop._checkpoint import _parsed
+
+    member = _parsed(path.read_bytes())["members"][0]
+    return len(member["state"]["history"]["loss_curve"])
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        ({"every": 1}, [1, 2, 3, 4, 5, 6, 7, 8]),
+        ({"every": 3}, [None, None, 3, 3, 3, 6, 6, 6]),
+        ({"seconds": 0}, [1, 2, 3, 4, 5, 6, 7, 8]),
+        ({"seconds": 1e9}, [None] * 8),
+        ({"every": 5, "seconds": 1e9}, [None] * 4 + [5] * 4),
+        ({}, [None] * 8),
+    ],
+)
+def test_it_is_written_as_often_as_asked(
+    options: dict[str, Any], written: list[Any], path: Path
+) -> None:
+    found: list[Any] = []
+
+    def look(*_: Any) -> None:
+        found.append(epochs_in(path) if path.exists() else None)
+
+    model = MODELS["adam"](random_state=0)
+    with watched(model, look):
+        model.fit(X, LABELS, checkpoint=Checkpoint(path, **options))
+    assert found == written
+    assert epochs_in(path) == 8
+
+
+def test_a_disk_that_is_full_stops_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = MODELS["adam"](random_state=0).fit(X, LABELS)
+    real, calls = os.fsync, []
+
+    def full(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) > 4:  # a write is two of them: of the file, of its folder
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    model = MODELS["adam"](random_state=0)
+    with pytest.warns(UserWarning, match=r"could not be written.*No space") as caught:
+        model.fit(X, LABELS, checkpoint=Checkpoint(path, every=1))
+    assert sum("could not be written" in str(each.message) for each in caught) == 1
+    assert_the_same(model, whole)
+    assert epochs_in(path) == 2
+    monkeypatch.undo()
+    again = MODELS["adam"](random_state=0)
+    assert_the_same(again.fit(X, LABELS, checkpoint=Checkpoint(path)), whole)
+
+
+def test_a_folder_that_may_not_be_written_stops_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def closed(name: Any, flags: int, *mode: int) -> int:
+        if str(path.parent) in str(name) and flags & os.O_CREAT:
+            raise PermissionError(13, "Permission denied", name)
+        return real(name, flags, *mode)
+
+    monkeypatch.setattr(os, "open", closed)
+    model = MODELS["adam"](random_state=0)
+    with pytest.warns(UserWarning, match="could not be written: .*Permission denied"):
+        model.fit(X, LABELS, checkpoint=Checkpoint(path, every=1))
+    assert_the_same(model, MODELS["adam"](random_state=0).fit(X, LABELS))
+
+
+# What is refused ----------------------------------------------------------------
+
+
+def test_other_fits_are_told_apart(path: Path) -> None:
+    def fit(
+        *, y: Any = LABELS, A: Any = X, weight: Any = None, **parameters: Any
+    ) -> Any:
+        model = MODELS["early"](random_state=0).set_params(**parameters)
+        return model.fit(A, y, weight, checkpoint=Checkpoint(path), **validation)
+
+    validation: dict[str, Any] = {}
+    fit()
+    for options, says in (
+        ({"alpha": 0.5}, "alpha was 0.0001 and is 0.5"),
+        ({"scoring": "accuracy"}, "scoring was None and is 'accuracy'"),
+        ({"random_state": 1}, "random_state was 0 and is 1"),
+        ({"A": X + 1}, "X differs"),
+        ({"A": X.astype(np.float32)}, "X differs"),
+        ({"y": 1 - LABELS}, "y differs"),
+        ({"y": np.array(["a", "b"])[LABELS]}, "y differs"),
+        ({"weight": np.linspace(1, 2, 120)}, "sample_weight differs"),
+    ):
+        with pytest.raises(ValueError, match=says) as caught:
+            fit(**options)
+        assert "resume=False to begin anew" in str(caught.value)
+    fit()
+    validation = {"X_val": X[:20], "y_val": LABELS[:20]}
+    with pytest.raises(ValueError, match="X_val differs"):
+        fit()
+    model = MODELS["early"](random_state=0)
+    model.fit(X, LABELS, **validation, checkpoint=Checkpoint(path, resume=False))
+    fit()
+    validation = {"X_val": X[:20], "y_val": 1 - LABELS[:20]}
+    with pytest.raises(ValueError, match="y_val differs"):
+        fit()
+    validation = {}
+    with pytest.raises(ValueError, match="X_val differs"):
+        fit()
+
+
+def test_tables_are_told_apart(path: Path) -> None:
+    model = MODELS["bag"](random_state=0)
+    model.fit(X, NUMBERS, checkpoint=Checkpoint(path))
+    for data, says in (((X * 2, NUMBERS), "X diff"), ((X, NUMBERS + 1), "y diff")):
+        with pytest.raises(ValueError, match=says):
+            MODELS["bag"](random_state=0).fit(*data, checkpoint=Checkpoint(path))
+    with pytest.raises(ValueError, match="n_folds was 2 and is 3"):
+        model.set_params(n_folds=3).fit(X, NUMBERS, checkpoint=Checkpoint(path))
+
+
+def test_another_version_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skbackprop._checkpoint.__version__", "0.1.9")
+    model = MODELS["adam"](random_state=0)
+    model.fit(X, LABELS, checkpoint=Checkpoint(path))
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"version of skbackprop was 0\.1\.9 and is"):
+        model.fit(X, LABELS, checkpoint=Checkpoint(path))
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_what_is_no_checkpoint_is_not_overwritten(resume: bool, path: Path) -> None:
+    model = MODELS["adam"](random_state=0)
+    save_model(model.fit(X, LABELS), path)
+    before = path.read_bytes()
+    for data in before, b"a,b\n1,2\n", b"":
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="is no checkpoint, and would be overwr"):
+            model.fit(X, LABELS, checkpoint=Checkpoint(path, resume=resume))
+        assert path.read_bytes() == data
+
+
+def test_a_damaged_state_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fits together but is no state of this fit."""
+    real = State.as_plain
+
+    def fit() -> Any:
+        model = MODELS["adam"](random_state=0)
+        return model.fit(X, LABELS, checkpoint=Checkpoint(path))
+
+    for name, value in (
+        ("theta", np.zeros(3)),
+        ("moments", np.zeros((1, 3))),
+        ("order", np.zeros(120, dtype=np.intp)),
+        ("order", np.arange(-1, 119)),
+        ("random_state", 5),
+        ("history", {"x": 1}),
+    ):
+        path.unlink(missing_ok=True)
+        broken = {name: value}
+        monkeypatch.setattr(State, "as_plain", lambda s, b=broken: real(s) | b)
+        fit()
+        monkeypatch.undo()
+        with pytest.raises(ValueError, match="holds no state of this fit"):
+            fit()
+
+
+def test_what_a_checkpoint_may_be(path: Path) -> None:
+    for options, error in (
+        ({"every": 0}, ValueError),
+        ({"every": 1.5}, ValueError),
+        ({"every": True}, ValueError),
+        ({"seconds": -1}, ValueError),
+        ({"seconds": "5"}, ValueError),
+        ({"resume": "no"}, TypeError),
+    ):
+        with pytest.raises(error, match=next(iter(options))):
+            Checkpoint(path, **options)
+    with pytest.raises(TypeError, match="path must be a str"):
+        Checkpoint(5)
+    for model in MODELS["adam"](), MODELS["bag"]():
+        with pytest.raises(TypeError, match=r"checkpoint must be a skbackprop\.Ch"):
+            model.fit(X, LABELS, checkpoint=str(path))
+        with pytest.raises(FileNotFoundError, match="The folder of the checkpoint"):
+            model.fit(X, LABELS, checkpoint=Checkpoint(path.parent / "no" / "fit"))
+    lbfgs = BackpropMLPRegressor(solver="lbfgs")
+    with pytest.raises(ValueError, match="checkpoint is for solvers with mini-batches"):
+        lbfgs.fit(X, NUMBERS, checkpoint=Checkpoint(path))
+
+
+# Several fits -------------------------------------------------------------------
+
+
+def test_two_fits_do_not_write_one_file(path: Path) -> None:
+    inner: list[Exception] = []
+
+    def fit_another(*_: Any) -> None:
+        def run() -> None:
+            try:
+                MODELS["adam"](random_state=0).fit(
+                    X, LABELS, checkpoint=Checkpoint(path)
+                )
+            except RuntimeError as error:
+                inner.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+
+    model = MODELS["adam"](random_state=0).set_params(max_iter=1)
+    with watched(model, fit_another):
+        model.fit(X, LABELS, checkpoint=Checkpoint(path))
+    assert len(inner) == 1 and "Another fit is writing the checkpoint" in str(inner[0])
+    model.fit(X, LABELS, checkpoint=Checkpoint(path))  # the lock is free again
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_search_has_a_file_for_each_fit(n_jobs: int, tmp_path: Path) -> None:
+    search = GridSearchCV(
+        MODELS["adam"](random_state=0), {"alpha": [0.1, 1.0]}, cv=2, n_jobs=n_jobs
+    )
+    search.fit(X, LABELS, checkpoint=Checkpoint(tmp_path))
+    files = {each: each.stat().st_mtime_ns for each in tmp_path.iterdir()}
+    assert len(files) == 5  # four fits, and the refit
+    scores = search.cv_results_["mean_test_score"]
+    search.fit(X, LABELS, checkpoint=Checkpoint(tmp_path))
+    assert_array_equal(search.cv_results_["mean_test_score"], scores)
+    assert {each for each in tmp_path.iterdir()} == set(files)
+
+
+# Killed -------------------------------------------------------------------------
+
+
+PROGRAM = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import numpy as np
+from skbackprop import *
+rng = np.random.RandomState(0)
+X = rng.normal(size=(3000, 20))
+y = X[:, 0] * X[:, 1] + X[:, 2]
+if sys.argv[1] == "network":
+    model = BackpropMLPClassifier(
+        (64, 64), max_iter=40, random_state=0, early_stopping=True, tol=0,
+        n_iter_no_change=40, learning_rate="cosine", dropout=0.1, batch_size=50,
+    )
+    y = y > 0
+else:
+    model = TabularMLPRegressor(
+        n_folds=4, max_iter=5, random_state=0, n_jobs=2, hidden_layer_sizes=(64, 64)
+    )
+checkpoint = None if sys.argv[2] == "-" else Checkpoint(sys.argv[2], every=1)
+print("begins", flush=True)
+model.fit(X, y, checkpoint=checkpoint)
+predict = getattr(model, "predict_proba", model.predict)
+np.save(sys.argv[3], predict(X))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")
+@pytest.mark.parametrize("which", ["network", "bag"])
+def test_killed_at_any_moment(which: str, tmp_path: Path) -> None:
+    kills = int(os.environ.get("SKBACKPROP_KILLS", "2"))
+
+    def start(checkpoint: str, out: str) -> Any:
+        command = [sys.executable, "-c", PROGRAM, which, checkpoint, out]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path)
+        with process.stdout:
+            assert process.stdout.readline().strip() == b"begins"
+        return process
+
+    began = time.monotonic()
+    assert start("-", "whole.npy").wait() == 0
+    took = time.monotonic() - began
+    whole = np.load(tmp_path / "whole.npy")
+    draw = random.Random(kills)
+    for number in range(kills):
+        name, out, killed = f"{number}.checkpoint", f"{number}.npy", 0
+        # Killed and begun again, until the pauses are longer than what is left.
+        for attempt in range(4):
+            process = start(name, out)
+            try:
+                process.wait(draw.uniform(0, took) if attempt < 3 else None)
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                killed += 1
+        assert process.returncode == 0
+        assert_array_equal(np.load(tmp_path / out), whole)
