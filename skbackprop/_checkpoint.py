@@ -51,7 +51,8 @@ class Checkpoint:
     seconds : float or None, default=None
         Seconds between two writes. Where neither is given it is 30; where both are,
         whichever is over first. A network of an ensemble is also written when it is
-        finished, and everything when ``fit`` ends or is interrupted.
+        finished, and everything when ``fit`` ends or is interrupted. Writing goes on
+        beside the training of the next epoch.
     resume : bool, default=True
         Whether to go on from a file that is there. False begins anew, and the file is
         overwritten.
@@ -214,7 +215,9 @@ class Session(Observer):
         self._epochs = 0
         self._dirty = False
         self._one_writes = threading.Lock()
-        self._failed = False
+        self._writer: threading.Thread | None = None
+        self._failure: OSError | None = None
+        self._told = False
 
     # Before training
 
@@ -319,6 +322,7 @@ class Session(Observer):
         with self._one_writes:
             if self._dirty:
                 self._write()
+            self._wait()
 
     def _is_due(self) -> bool:
         every, seconds = self.checkpoint.every, self.checkpoint.seconds
@@ -329,22 +333,35 @@ class Session(Observer):
         return seconds is not None and time.monotonic() - self._written >= seconds
 
     def _write(self) -> None:
+        """Write what there is, beside the training, after what is being written."""
+        self._wait()
         kept = {
             "identity": self.identity,
             "max_iter": self.max_iter,
             "stream": self._stream,
             "members": {str(n): each for n, each in self._members.items()},
         }
+        self._writer = threading.Thread(target=self._write_down, args=(kept,))
+        self._writer.start()
+        self._written, self._epochs, self._dirty = time.monotonic(), 0, False
+
+    def _write_down(self, kept: dict[str, Any]) -> None:
         try:
             write_atomically(self.path, _pieces(kept))
         except OSError as error:
-            if not self._failed:
-                warn_user(
-                    f"The checkpoint {self.path!r} could not be written: {error}. "
-                    "Training goes on, and the file that was there stays."
-                )
-            self._failed = True
-        self._written, self._epochs, self._dirty = time.monotonic(), 0, False
+            self._failure = self._failure or error
+
+    def _wait(self) -> None:
+        """Wait for a file that is being written, and tell where that has failed."""
+        if self._writer is not None:
+            self._writer.join()
+            self._writer = None
+        if self._failure is not None and not self._told:
+            self._told = True
+            warn_user(
+                f"The checkpoint {self.path!r} could not be written: {self._failure}. "
+                "Training goes on, and the file that was there stays."
+            )
 
 
 @contextmanager

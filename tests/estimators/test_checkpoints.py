@@ -31,6 +31,8 @@ from skbackprop import (
     TabularMLPRegressor,
     save_model,
 )
+from skbackprop._checkpoint import _parsed
+from skbackprop._files import write_atomically
 from skbackprop._observers import Observer
 from skbackprop._state import State
 
@@ -256,38 +258,61 @@ def test_a_warm_start_goes_on(path: Path) -> None:
 # When it is written -------------------------------------------------------------
 
 
-def epochs_in(path: Path) -> int:
-    """How many epochs the first network of a file has."""
-    from skbackprop._checkpoint import _parsed
+def epochs_of(kept: Any) -> int:
+    """How many epochs the first network has in what a file holds."""
+    return len(kept["members"][0]["state"]["history"]["loss_curve"])
 
-    member = _parsed(path.read_bytes())["members"][0]
-    return len(member["state"]["history"]["loss_curve"])
+
+def epochs_in(path: Path) -> int:
+    return epochs_of(_parsed(path.read_bytes()))
 
 
 @pytest.mark.parametrize(
     ("options", "written"),
     [
         ({"every": 1}, [1, 2, 3, 4, 5, 6, 7, 8]),
-        ({"every": 3}, [None, None, 3, 3, 3, 6, 6, 6]),
+        ({"every": 3}, [3, 6, 8]),
         ({"seconds": 0}, [1, 2, 3, 4, 5, 6, 7, 8]),
-        ({"seconds": 1e9}, [None] * 8),
-        ({"every": 5, "seconds": 1e9}, [None] * 4 + [5] * 4),
-        ({}, [None] * 8),
+        ({"seconds": 1e9}, [8]),
+        ({"every": 5, "seconds": 1e9}, [5, 8]),
+        ({}, [8]),
     ],
 )
 def test_it_is_written_as_often_as_asked(
-    options: dict[str, Any], written: list[Any], path: Path
+    options: dict[str, Any],
+    written: list[int],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found: list[Any] = []
+    found: list[int] = []
 
-    def look(*_: Any) -> None:
-        found.append(epochs_in(path) if path.exists() else None)
+    def write(name: str, pieces: Any) -> None:
+        write_atomically(name, pieces)
+        found.append(epochs_in(path))
 
+    monkeypatch.setattr("skbackprop._checkpoint.write_atomically", write)
     model = MODELS["adam"](random_state=0)
-    with watched(model, look):
-        model.fit(X, LABELS, checkpoint=Checkpoint(path, **options))
+    model.fit(X, LABELS, checkpoint=Checkpoint(path, **options))
     assert found == written
-    assert epochs_in(path) == 8
+
+
+def test_training_goes_on_while_a_file_is_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And waits before the next file is."""
+    epoch_two, events = threading.Event(), []
+
+    def write(name: str, pieces: Any) -> None:
+        events.append("begins")
+        assert epoch_two.wait(60)
+        write_atomically(name, pieces)
+        events.append("ends")
+
+    monkeypatch.setattr("skbackprop._checkpoint.write_atomically", write)
+    model = MODELS["adam"](random_state=0)
+    with watched(model, lambda epoch: epoch.number == 2 and epoch_two.set()):
+        model.fit(X, LABELS, checkpoint=Checkpoint(path, every=2))
+    assert events == ["begins", "ends"] * 4
 
 
 def test_a_disk_that_is_full_stops_nothing(

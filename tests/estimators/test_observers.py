@@ -182,13 +182,16 @@ def test_a_training_goes_on_from_a_state(solver, early_stopping, monkeypatch):
         assert state.history.validation_scores == model.validation_scores_
 
 
+#: Of data to validate on.
+NOTHING = (None, None, None)
+
+
 def test_an_ensemble_goes_on_with_members_that_have_begun():
     observer = Noting(states=[2])
-    nothing = (None, None, None)
     whole = watched(TabularMLPClassifier, observer, **FAST).fit(FRAME, Y)
     heard = Noting()
     again = watched(TabularMLPClassifier, heard, **FAST)
-    again._fit(FRAME, Y, None, nothing, {1: observer.kept[1, 2]})
+    again._fit(FRAME, Y, None, NOTHING, begun={1: observer.kept[1, 2]})
     for a, b in zip(whole._bag[1], again._bag[1], strict=True):
         assert_array_equal(a, b)
     assert again.validation_scores_ == whole.validation_scores_
@@ -207,7 +210,7 @@ def test_an_ensemble_keeps_members_that_are_finished():
     whole = watched(TabularMLPClassifier, Keeping(), **FAST).fit(FRAME, Y)
     heard = Noting()
     again = watched(TabularMLPClassifier, heard, **FAST)
-    again._fit(FRAME, Y, None, (None, None, None), {0: results[0], 2: results[2]})
+    again._fit(FRAME, Y, None, NOTHING, begun={0: results[0], 2: results[2]})
     assert {told[1] for told in heard.told if told[0] == "member begins"} == {1}
     for a, b in zip(whole._bag[1], again._bag[1], strict=True):
         assert_array_equal(a, b)
