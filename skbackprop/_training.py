@@ -20,6 +20,7 @@ from ._observers import Watch
 from ._state import Ending, History, Problem, Snapshot, State
 from ._threads import run_in_team
 from .core import engine_of
+from .core.activations import Activation
 from .core.optimizers import Optimizer
 from .core.shuffle import shuffle
 from .core.topology import Topology
@@ -51,6 +52,7 @@ def train(
     if validate is not None and history.best_validation_score > -np.inf:
         state.best = state.best or state.snapshot(problem.keeps_state)
     last: Snapshot | None = None
+    older: Snapshot | None = None
     spare: Array | None = None
     if history.n_iter > 0:  # goes on with a training
         last = state.snapshot(problem.keeps_state)
@@ -78,9 +80,11 @@ def train(
                 history.t, history.reductions
             )
             # The new snapshot takes the buffer of the one before the last.
-            last, spare = (
+            kept = last is None or last is state.best or runs.may_overflow
+            older, last, spare = (
+                last,
                 state.snapshot(problem.keeps_state, spare),
-                None if last is None or last is state.best else last.theta,
+                None if kept else last.theta,
             )
             if is_best and validate is not None:
                 state.best = last
@@ -100,6 +104,14 @@ def train(
     if state.best is not None and np.isfinite(state.history.best_validation_score):
         # Parameters of the best epoch, history of all of them.
         state.restore_parameters(state.best)
+        older = None
+    if runs.may_overflow and not runs.exp_is_finite():
+        # An epoch after which exp(Z) overflows is met in the loss of the next one.
+        ending = Ending.DIVERGED
+        if older is not None:
+            state.restore(older)
+        if older is None or not runs.exp_is_finite():
+            state.history.n_iter = 0
     return ending
 
 
@@ -136,6 +148,8 @@ class Runs:
         self.batches_per_run = 1
         self.threads = AdaptiveThreads(problem.n_threads)
         self.harmless = harmless_square(topology, table, dtype)
+        #: Whether A_J may be infinite where Z_J is not.
+        self.may_overflow = topology.activations[-1] == Activation.EXP
 
     def plan(self, epoch: int) -> None:
         """Factors of the steps of the epoch, counted from 0."""
@@ -153,6 +167,9 @@ class Runs:
             self.engine.is_finite(theta[None])
             and outputs_are_finite(self.problem.topology, theta, self.table)
         )
+
+    def exp_is_finite(self) -> bool:
+        return outputs_are_finite(self.problem.topology, self.state.theta, self.table)
 
     def epoch(self) -> float:
         """One pass over the rows; the mean of the batches' objectives."""
@@ -244,13 +261,13 @@ def harmless_square(topology: Topology, table: Table, dtype: np.dtype[Any]) -> f
 
 
 def outputs_are_finite(topology: Topology, theta: Array, table: Table) -> bool:
-    """Whether Z_J of every row of the table is a number."""
+    """Whether Z_J of every row of the table is a number, and A_J where that is exp."""
     finite = predict(
         topology,
         theta,
         table,
-        raw=True,
-        transform=lambda Z: np.isfinite(Z).all(axis=1),
+        raw=topology.activations[-1] != Activation.EXP,
+        transform=lambda outputs: np.isfinite(outputs).all(axis=1),
     )
     return bool(finite.all())
 

@@ -283,6 +283,7 @@ ALLOWED: dict[str, set[str]] = {
         "_state",
         "_threads",
         "core",
+        "core.activations",
         "core.optimizers",
         "core.shuffle",
         "core.topology",
