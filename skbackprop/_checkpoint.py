@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._checkpoint_file import STATE, checkpoint_pieces, read_checkpoint
 from ._files import Lock, Locked, write_atomically
 from ._observers import Epoch, Observer
-from ._plain import Reader, Unwritable, Writer
-from ._safetensors import ModelFormatError, layout, parse, refuse, strict_json
+from ._safetensors import ModelFormatError
 from ._state import Ending, State
 from ._version import __version__
 from ._warn import warn_user
@@ -25,7 +25,6 @@ from ._warn import warn_user
 if TYPE_CHECKING:
     from .core.engine import Table
 
-_FORMAT, _FORMAT_VERSION = "skbackprop-checkpoint", "1"
 #: Between two writes, where nothing else is asked for.
 _SECONDS = 30.0
 #: Parameters that do not change what a fit gives, as far as it goes.
@@ -229,7 +228,7 @@ class Session(Observer):
         except FileNotFoundError:
             return
         try:
-            kept = _parsed(data)
+            kept = read_checkpoint(data)
         except ModelFormatError as error:
             raise ValueError(
                 f"{self.path!r} is no checkpoint, and would be overwritten: {error}. "
@@ -293,12 +292,24 @@ class Session(Observer):
         if "state" not in self.saved.get(member, {}):
             return False
         try:
+            STATE(self.saved[member]["state"], {})
             state.adopt(self.saved[member]["state"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                f"The checkpoint {self.path!r} holds no state of this fit: {error}"
-            ) from None
+        except (
+            AttributeError,
+            KeyError,
+            OverflowError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise self.broken(error) from None
         return True
+
+    def broken(self, why: Any) -> ValueError:
+        """The error of a file that is of this fit and fits it not."""
+        return ValueError(
+            f"The checkpoint {self.path!r} holds no state of this fit: {why}. Give "
+            "Checkpoint another path, or resume=False to begin anew."
+        )
 
     # While training
 
@@ -347,7 +358,7 @@ class Session(Observer):
 
     def _write_down(self, kept: dict[str, Any]) -> None:
         try:
-            write_atomically(self.path, _pieces(kept))
+            write_atomically(self.path, checkpoint_pieces(kept))
         except OSError as error:
             self._failure = self._failure or error
 
@@ -395,48 +406,6 @@ def session_of(
         yield session
     finally:
         lock.release()
-
-
-def _pieces(kept: dict[str, Any]) -> list[Any]:
-    writer = Writer()
-    try:
-        tree = writer.tree(kept, "checkpoint")
-    except Unwritable as error:
-        raise OSError(f"it holds {error}") from None
-    metadata = {
-        "format": _FORMAT,
-        "format_version": _FORMAT_VERSION,
-        "skbackprop_version": __version__,
-        "checkpoint": json.dumps(tree, allow_nan=False),
-    }
-    return [*layout(metadata, writer.all_arrays())]
-
-
-def _parsed(data: bytes) -> dict[str, Any]:
-    """What a checkpoint holds; raises ModelFormatError."""
-    metadata, arrays = parse(data)
-    if metadata.get("format") != _FORMAT:
-        refuse("it says that it is something else")
-    if metadata.get("format_version") != _FORMAT_VERSION:
-        refuse("it is of another version of the format")
-    reader = Reader(arrays)
-    tree = strict_json(metadata.get("checkpoint", "").encode(), len(data))
-    kept = reader.value(tree)
-    reader.finish()
-    names = {"identity", "max_iter", "stream", "members"}
-    if not isinstance(kept, dict) or set(kept) != names:
-        refuse("it lacks a part")
-    if not isinstance(kept["identity"], dict) or not isinstance(kept["members"], dict):
-        refuse("it lacks what a fit is")
-    if not isinstance(kept["stream"], np.random.RandomState):
-        refuse("it has no random stream")
-    if type(kept["max_iter"]) is not int:
-        refuse("it has no number of epochs")
-    try:
-        kept["members"] = {int(n): dict(each) for n, each in kept["members"].items()}
-    except (TypeError, ValueError):
-        refuse("its networks have no numbers")
-    return kept
 
 
 def _copy(stream: np.random.RandomState) -> np.random.RandomState:

@@ -7,7 +7,6 @@ training between two epochs. The rows, the score and who watches are handed to
 
 from __future__ import annotations
 
-import copy
 import math
 import pickle
 from dataclasses import dataclass, field
@@ -94,7 +93,9 @@ class History:
     def as_plain(self) -> dict[str, Any]:
         plain = dict(self.__dict__)
         for name in ("loss_curve", "validation_scores"):
-            plain[name] = list(plain[name])
+            plain[name] = [float(value) for value in plain[name]]
+        for name in ("loss", "best_loss", "best_validation_score"):
+            plain[name] = float(plain[name])
         return plain
 
     def shallow_copy(self) -> History:
@@ -160,7 +161,7 @@ class State:
             "moments": self.moments.copy(),
             "steps": self.optimizer.t,
             "learning_rate": self.optimizer.learning_rate,
-            "random_state": copy.deepcopy(self.random_state),
+            "random_state": _stream_at(self.random_state.get_state(legacy=False)),
             "order": self.order.copy(),
             "history": self.history.as_plain(),
             "best": None,
@@ -169,6 +170,8 @@ class State:
             # Of its history no more is asked for than how long it was.
             best = self.best._asdict()
             del best["history"]
+            if self.best.stream is not None:
+                best["stream"] = _stream_at(self.best.stream)
             plain["best"] = best
         return plain
 
@@ -181,11 +184,11 @@ class State:
         ):
             theirs = plain[name]
             if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
-                raise ValueError(f"its {name} are of another shape or type.")
+                raise ValueError(f"its {name} are of another shape or type")
             if mine.dtype.kind == "f" and not np.isfinite(theirs).all():
-                raise ValueError(f"its {name} are not finite.")
+                raise ValueError(f"its {name} are not finite")
         if not _same_rows(plain["order"], self.order):
-            raise ValueError("its rows are others.")
+            raise ValueError("its rows are others")
         self.theta[...], self.moments[...] = plain["theta"], plain["moments"]
         self.order[...] = plain["order"]
         self.optimizer.t = plain["steps"]
@@ -195,9 +198,11 @@ class State:
         best = plain["best"]
         if best is not None:
             if best["theta"].shape != self.theta.shape:
-                raise ValueError("its best epoch is of another shape.")
+                raise ValueError("its best epoch is of another shape")
+            stream = best["stream"]
+            stream = None if stream is None else stream.get_state(legacy=False)
             history = self.history.shallow_copy()
-            self.best = Snapshot(**best, history=history)
+            self.best = Snapshot(**(best | {"stream": stream}), history=history)
 
     def continues(self, other: State, *, moments: bool) -> None:
         """Let another training go on from this one, as far as it fits.
@@ -318,6 +323,13 @@ class Continuation:
             plain.get("dropout_seed", 0),
             WeightTotal(float(total), float(count), int(exponent)),
         )
+
+
+def _stream_at(state: Any) -> np.random.RandomState:
+    """A stream of its own, at a state of another."""
+    stream = np.random.RandomState(0)
+    stream.set_state(state)
+    return stream
 
 
 def _same_rows(order: Array, rows: Array) -> bool:

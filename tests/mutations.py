@@ -41,12 +41,15 @@ def mutated(data: bytes, rng: np.random.RandomState) -> bytes:
         return _bytes(bytearray(data), rng)
     try:
         metadata, arrays = parse(data)
-        trees = {name: json.loads(metadata[name]) for name in ("model", "table")}
-    except (ModelFormatError, ValueError, KeyError):
+        names = [name for name in metadata if name in ("model", "table", "checkpoint")]
+        trees = {name: json.loads(metadata[name]) for name in names}
+    except (ModelFormatError, ValueError):
+        trees = {}
+    if not trees:
         return _bytes(bytearray(data), rng)
     for _ in range(rng.randint(1, 4)):
         if rng.rand() < 0.6:
-            trees["model"] = _changed(trees["model"], rng)
+            trees[names[0]] = _changed(trees[names[0]], rng)
         else:
             _change_array(arrays, rng)
     for name, tree in trees.items():

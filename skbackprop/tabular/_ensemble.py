@@ -145,12 +145,16 @@ def begun_of(ensemble: Ensemble, session: Session) -> dict[int, Member | State]:
     """The members that a checkpoint has, finished or half trained."""
     begun: dict[int, Member | State] = {}
     for number, saved in session.saved.items():
+        if not 0 <= number < len(ensemble.parts):
+            raise session.broken(f"there is no network {number}")
         if "result" in saved:
-            begun[number] = Member.from_plain(saved["result"], ensemble.topology)
+            try:
+                begun[number] = Member.from_plain(saved["result"], ensemble.topology)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise session.broken(error) from None
         else:
-            state = ensemble.new_state(number)
+            begun[number] = state = ensemble.new_state(number)
             session.restore(state, number)
-            begun[number] = state
     return begun
 
 

@@ -40,14 +40,24 @@ class Member(NamedTuple):
 
     def as_plain(self) -> dict[str, Any]:
         """As arrays and plain values, for a checkpoint."""
-        return self._asdict() | {"score": float(self.score), "ending": str(self.ending)}
+        scores = [float(score) for score in self.scores]
+        return self._asdict() | {
+            "score": float(self.score),
+            "scores": scores,
+            "ending": str(self.ending),
+        }
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any], topology: Topology) -> Member:
         """The member that ``as_plain`` has written down."""
-        theta = plain["theta"]
+        theta, scores, epoch = plain["theta"], plain["scores"], plain["best_epoch"]
         if theta.dtype != np.float32 or theta.shape != (topology.n_parameters,):
-            raise ValueError("A network of the checkpoint is of another shape.")
+            raise ValueError("a network is of another shape")
+        numbers = [*scores, plain["score"]]
+        if not np.isfinite(theta).all() or not all(type(x) is float for x in numbers):
+            raise ValueError("a network is not finite, or has no scores")
+        if type(epoch) is not int or not 0 <= epoch <= len(scores):
+            raise ValueError("a network has no best epoch")
         return cls(**(plain | {"ending": Ending(plain["ending"])}))
 
 

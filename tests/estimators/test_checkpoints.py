@@ -2,7 +2,7 @@
 
 SKBACKPROP_KILLS in the environment says how often each fit is killed: 2 unless told.
 
-Answers for: _checkpoint.py, _call.py.
+Answers for: _checkpoint.py, _checkpoint_file.py, _call.py.
 """
 
 import os
@@ -12,12 +12,14 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import mutations
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -31,7 +33,7 @@ from skbackprop import (
     TabularMLPRegressor,
     save_model,
 )
-from skbackprop._checkpoint import _parsed
+from skbackprop._checkpoint_file import read_checkpoint
 from skbackprop._files import write_atomically
 from skbackprop._observers import Observer
 from skbackprop._state import State
@@ -178,9 +180,7 @@ def test_what_was_drawn_is_in_the_file(name: str, given: str, path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["adam", "early", "converges", "bag"])
-def test_what_has_ended_is_not_repeated(
-    name: str, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_has_ended_is_not_repeated(name: str, path: Path) -> None:
     model = MODELS[name](random_state=0)
     model.fit(X, target(model), checkpoint=Checkpoint(path))
     again = MODELS[name](random_state=0)
@@ -264,7 +264,7 @@ def epochs_of(kept: Any) -> int:
 
 
 def epochs_in(path: Path) -> int:
-    return epochs_of(_parsed(path.read_bytes()))
+    return epochs_of(read_checkpoint(path.read_bytes()))
 
 
 @pytest.mark.parametrize(
@@ -450,6 +450,27 @@ def test_a_damaged_state_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.undo()
         with pytest.raises(ValueError, match="holds no state of this fit"):
             fit()
+
+
+@pytest.mark.parametrize("name", ["early", "keeps", "bag"])
+def test_files_that_are_nearly_checkpoints(name: str, path: Path) -> None:
+    """Each is refused with ValueError, or goes on to numbers."""
+    n = int(os.environ.get("SKBACKPROP_FUZZ", "10000")) // 50
+    model = MODELS[name](random_state=0, n_jobs=1)
+    cut_off(model, 4, X, target(model), checkpoint=Checkpoint(path, every=1))
+    data, rng, accepted = path.read_bytes(), np.random.RandomState(n), 0
+    for _ in range(n):
+        path.write_bytes(mutations.mutated(data, rng))
+        model = MODELS[name](random_state=0, n_jobs=1)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                model.fit(X, target(model), checkpoint=Checkpoint(path, seconds=1e9))
+            except ValueError:
+                continue
+        assert np.isfinite(model.predict(X)).all()
+        accepted += 1
+    assert 0 < accepted < n / 2
 
 
 def test_what_a_checkpoint_may_be(path: Path) -> None:

@@ -218,14 +218,15 @@ ALLOWED: dict[str, set[str]] = {
         "_validation",
     },
     "_checkpoint": {
+        "_checkpoint_file",
         "_files",
         "_observers",
-        "_plain",
         "_safetensors",
         "_state",
         "_version",
         "_warn",
     },
+    "_checkpoint_file": {"_plain", "_safetensors", "_value_checks", "_version"},
     "_hyperparameters": {
         "_constraints",
         "_inputs",

@@ -1,13 +1,16 @@
-"""The examples of the README and of docs/tabular.md run as they are printed.
+"""The examples of the README and of the documents run as they are printed.
 
-Answers for: README.md, docs/tabular.md.
+Answers for: README.md, docs/tabular.md, docs/model_format.md, docs/reliability.md.
 """
 
 import re
 from textwrap import dedent
 
 import pytest
+from sklearn.datasets import load_iris
 from sources import ROOT, read
+
+from skbackprop import BackpropMLPClassifier
 
 FENCED = re.compile(r"^ *```python\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
@@ -20,13 +23,13 @@ def blocks(name):
 BLOCKS = blocks("README.md")
 
 
-def run(block, capsys):
-    exec(compile(block, "example", "exec"), {})
+def run(block, capsys, names=None):
+    exec(compile(block, "example", "exec"), {} if names is None else names)
     return capsys.readouterr().out
 
 
 def test_examples_are_found():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 def test_grid_search_finds_a_good_model(capsys):
@@ -35,7 +38,7 @@ def test_grid_search_finds_a_good_model(capsys):
 
 
 def test_network_prints_what_the_comment_says(capsys):
-    assert [float(x) for x in re.findall(r"-?\d+\.\d*", run(BLOCKS[2], capsys))] == [
+    assert [float(x) for x in re.findall(r"-?\d+\.\d*", run(BLOCKS[3], capsys))] == [
         0.5,
         pytest.approx(-1.0),
         pytest.approx(0.0),
@@ -46,6 +49,32 @@ def test_a_raw_frame_gives_probabilities(capsys):
     no, yes = map(float, re.findall(r"\d\.?[\de+-]*", run(BLOCKS[1], capsys)))
     assert no + yes == pytest.approx(1, abs=1e-6)
     assert yes > 0.5
+
+
+def test_a_model_leaves_the_process(capsys, tmp_path, monkeypatch):
+    """With the names of the examples before it."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in BLOCKS[:2]:
+        run(block, capsys, names)
+    assert run(BLOCKS[2], capsys, names) == "['no']\n"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "digits.checkpoint",
+        "people.safetensors",
+    }
+
+
+@pytest.mark.parametrize("page", ["model_format", "reliability"])
+def test_pages_of_files_run(page, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    X, y = load_iris(return_X_y=True)
+    model = BackpropMLPClassifier(solver="lbfgs", random_state=0).fit(X, y)
+    found = blocks(f"docs/{page}.md")
+    assert len(found) == 1
+    for block in found:
+        quick = block.replace("max_iter=500", "max_iter=500, tol=0.1")
+        run(quick, capsys, {"model": model, "X": X, "y": y})
+    assert any(tmp_path.iterdir())
 
 
 def test_tabular_quantiles_increase(capsys):
