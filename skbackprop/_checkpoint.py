@@ -144,17 +144,11 @@ def fingerprint(estimator: Any, given: Any, validating: Any = None) -> dict[str,
     Numbers of the rows stand as digests, parameters as text. Rows that validate are
     left out where they are among those given.
     """
-    parameters = {}
-    for name, value in estimator.get_params(deep=False).items():
-        if name in _FREE:
-            continue
-        if callable(value):
-            text = f"{value.__module__}.{getattr(value, '__qualname__', value)}"
-        elif isinstance(value, np.random.RandomState):
-            text = "a RandomState"
-        else:
-            text = repr(value)
-        parameters[name] = text
+    parameters = {
+        name: _text(value)
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in _FREE
+    }
     data = digests(given)
     # What the numbers of the table were before they were scaled and coded.
     learnt = ("classes_", "target_mean_", "target_scale_")
@@ -174,10 +168,27 @@ def fingerprint(estimator: Any, given: Any, validating: Any = None) -> dict[str,
     }
 
 
+def _text(value: Any) -> str:
+    """A parameter as text that is the same in another process."""
+    if isinstance(value, np.random.RandomState):
+        return "a RandomState"
+    if isinstance(value, np.generic):
+        value = value.item()
+    elif hasattr(value, "__array__"):
+        value = np.asarray(value).tolist()  # whose text leaves nothing out
+    text = repr(value)
+    if callable(value) and " at 0x" in text:
+        named = value if hasattr(value, "__qualname__") else type(value)
+        return f"{named.__module__}.{named.__qualname__}"
+    return text
+
+
 def digests(given: Any, suffix: str = "") -> dict[str, str]:
     """SHA-256 of the numbers of a table, by what a user calls them."""
     table: Table = given.table
-    X = (table.data, table.indices, table.indptr) if table.sparse else (table.X,)
+    X: tuple[Any, ...] = (table.X,)
+    if table.sparse:
+        X = (table.data, table.indices, table.indptr, table.n_columns)
     y = (table.labels, table.Y)
     weights = (table.sample_weight, np.array(given.exponent))
     parts = {"X": X, "y": y, "sample_weight": weights}

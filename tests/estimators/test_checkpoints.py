@@ -12,128 +12,31 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import mutations
 import numpy as np
 import pytest
+from checkpoints import (
+    LABELS,
+    MODELS,
+    NUMBERS,
+    X,
+    assert_the_same,
+    cut_off,
+    target,
+    watched,
+)
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 from skbackprop import (
-    BackpropMLPClassifier,
-    BackpropMLPRegressor,
     Checkpoint,
-    TabularMLPClassifier,
-    TabularMLPRegressor,
-    save_model,
 )
 from skbackprop._checkpoint_file import read_checkpoint
 from skbackprop._files import write_atomically
-from skbackprop._observers import Observer
-from skbackprop._state import State
 
-RNG = np.random.RandomState(0)
-X = RNG.normal(size=(120, 4))
-LABELS = (X[:, 0] + 0.3 * RNG.normal(size=120) > 0).astype(int)
-NUMBERS = X[:, 0] - 2 * X[:, 1]
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-class Crash(Exception):
-    """What ends a process, as far as a test can."""
-
-
-@contextmanager
-def watched(model: Any, function: Callable[[Any], None]) -> Iterator[None]:
-    """Call a function after every epoch of fits of the model's class."""
-
-    class Hook(Observer):
-        def epoch_ends(self, epoch: Any) -> None:
-            function(epoch)
-
-    with patch.object(type(model), "_observers", lambda self: [Hook()]):
-        yield
-
-
-def cut_off(model: Any, epochs: int, *data: Any, **fit: Any) -> None:
-    """Fit, and fail after so many epochs of all networks."""
-    seen = 0
-
-    def hook(*_: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen >= epochs:
-            raise Crash
-
-    with pytest.raises(Crash), watched(model, hook):
-        model.fit(*data, **fit)
-
-
-MODELS: dict[str, Callable[..., Any]] = {
-    "adam": lambda **p: BackpropMLPClassifier((6,), max_iter=8, **p),
-    "dropout": lambda **p: BackpropMLPRegressor(
-        (6,), max_iter=8, solver="adamw", dropout=0.3, learning_rate="cosine", **p
-    ),
-    "adaptive": lambda **p: BackpropMLPRegressor(
-        (6,),
-        max_iter=20,
-        solver="sgd",
-        learning_rate="adaptive",
-        learning_rate_init=0.01,
-        tol=0.05,
-        n_iter_no_change=1,
-        **p,
-    ),
-    "invscaling": lambda **p: BackpropMLPClassifier(
-        (6,), max_iter=8, solver="sgd", learning_rate="invscaling", momentum=0.5, **p
-    ),
-    "converges": lambda **p: BackpropMLPRegressor(
-        (6,), max_iter=50, tol=0.5, n_iter_no_change=6, **p
-    ),
-    "early": lambda **p: BackpropMLPClassifier(
-        (6,), max_iter=30, early_stopping=True, n_iter_no_change=6, **p
-    ),
-    "keeps": lambda **p: BackpropMLPClassifier(
-        (6,), max_iter=8, early_stopping=True, warm_start=True, dtype="float32", **p
-    ),
-    "clipped": lambda **p: BackpropMLPRegressor(
-        (6, 4), max_iter=8, max_grad_norm=0.1, batch_size=30, shuffle=False, **p
-    ),
-    "classes": lambda **p: TabularMLPClassifier(
-        n_folds=3, max_iter=4, hidden_layer_sizes=(8,), **p
-    ),
-    "bag": lambda **p: TabularMLPRegressor(
-        n_folds=2, n_repeats=2, max_iter=3, hidden_layer_sizes=(8,), **p
-    ),
-    "quantiles": lambda **p: TabularMLPRegressor(
-        n_folds=2, max_iter=3, loss="quantile", quantile=[0.2, 0.8], n_jobs=2, **p
-    ),
-}
-
-
-def target(model: Any) -> Any:
-    return LABELS if "Classifier" in type(model).__name__ else NUMBERS
-
-
-def learnt(model: Any) -> list[Any]:
-    """Parameters and history."""
-    if hasattr(model, "coefs_"):
-        history = [model.loss_curve_, model.n_iter_, model.t_, model.loss_]
-        history += [model.validation_scores_, model.best_validation_score_]
-        return [*model.coefs_, *model.intercepts_, *history]
-    return [*model._bag[1], model.validation_scores_, model.best_epochs_]
-
-
-def assert_the_same(one: Any, other: Any) -> None:
-    for a, b in zip(learnt(one), learnt(other), strict=True):
-        assert_array_equal(a, b)
-    assert_array_equal(one.predict(X), other.predict(X))
 
 
 @pytest.fixture
@@ -354,146 +257,6 @@ def test_a_folder_that_may_not_be_written_stops_nothing(
     with pytest.warns(UserWarning, match="could not be written: .*Permission denied"):
         model.fit(X, LABELS, checkpoint=Checkpoint(path, every=1))
     assert_the_same(model, MODELS["adam"](random_state=0).fit(X, LABELS))
-
-
-# What is refused ----------------------------------------------------------------
-
-
-def test_other_fits_are_told_apart(path: Path) -> None:
-    def fit(
-        *, y: Any = LABELS, A: Any = X, weight: Any = None, **parameters: Any
-    ) -> Any:
-        model = MODELS["early"](random_state=0).set_params(**parameters)
-        return model.fit(A, y, weight, checkpoint=Checkpoint(path), **validation)
-
-    validation: dict[str, Any] = {}
-    fit()
-    for options, says in (
-        ({"alpha": 0.5}, "alpha was 0.0001 and is 0.5"),
-        ({"scoring": "accuracy"}, "scoring was None and is 'accuracy'"),
-        ({"random_state": 1}, "random_state was 0 and is 1"),
-        ({"A": X + 1}, "X differs"),
-        ({"A": X.astype(np.float32)}, "X differs"),
-        ({"y": 1 - LABELS}, "y differs"),
-        ({"y": np.array(["a", "b"])[LABELS]}, "y differs"),
-        ({"weight": np.linspace(1, 2, 120)}, "sample_weight differs"),
-    ):
-        with pytest.raises(ValueError, match=says) as caught:
-            fit(**options)
-        assert "resume=False to begin anew" in str(caught.value)
-    fit()
-    validation = {"X_val": X[:20], "y_val": LABELS[:20]}
-    with pytest.raises(ValueError, match="X_val differs"):
-        fit()
-    model = MODELS["early"](random_state=0)
-    model.fit(X, LABELS, **validation, checkpoint=Checkpoint(path, resume=False))
-    fit()
-    validation = {"X_val": X[:20], "y_val": 1 - LABELS[:20]}
-    with pytest.raises(ValueError, match="y_val differs"):
-        fit()
-    validation = {}
-    with pytest.raises(ValueError, match="X_val differs"):
-        fit()
-
-
-def test_tables_are_told_apart(path: Path) -> None:
-    model = MODELS["bag"](random_state=0)
-    model.fit(X, NUMBERS, checkpoint=Checkpoint(path))
-    for data, says in (((X * 2, NUMBERS), "X diff"), ((X, NUMBERS + 1), "y diff")):
-        with pytest.raises(ValueError, match=says):
-            MODELS["bag"](random_state=0).fit(*data, checkpoint=Checkpoint(path))
-    with pytest.raises(ValueError, match="n_folds was 2 and is 3"):
-        model.set_params(n_folds=3).fit(X, NUMBERS, checkpoint=Checkpoint(path))
-
-
-def test_another_version_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skbackprop._checkpoint.__version__", "0.1.9")
-    model = MODELS["adam"](random_state=0)
-    model.fit(X, LABELS, checkpoint=Checkpoint(path))
-    monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"version of skbackprop was 0\.1\.9 and is"):
-        model.fit(X, LABELS, checkpoint=Checkpoint(path))
-
-
-@pytest.mark.parametrize("resume", [True, False])
-def test_what_is_no_checkpoint_is_not_overwritten(resume: bool, path: Path) -> None:
-    model = MODELS["adam"](random_state=0)
-    save_model(model.fit(X, LABELS), path)
-    before = path.read_bytes()
-    for data in before, b"a,b\n1,2\n", b"":
-        path.write_bytes(data)
-        with pytest.raises(ValueError, match="is no checkpoint, and would be overwr"):
-            model.fit(X, LABELS, checkpoint=Checkpoint(path, resume=resume))
-        assert path.read_bytes() == data
-
-
-def test_a_damaged_state_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fits together but is no state of this fit."""
-    real = State.as_plain
-
-    def fit() -> Any:
-        model = MODELS["adam"](random_state=0)
-        return model.fit(X, LABELS, checkpoint=Checkpoint(path))
-
-    for name, value in (
-        ("theta", np.zeros(3)),
-        ("moments", np.zeros((1, 3))),
-        ("order", np.zeros(120, dtype=np.intp)),
-        ("order", np.arange(-1, 119)),
-        ("random_state", 5),
-        ("history", {"x": 1}),
-    ):
-        path.unlink(missing_ok=True)
-        broken = {name: value}
-        monkeypatch.setattr(State, "as_plain", lambda s, b=broken: real(s) | b)
-        fit()
-        monkeypatch.undo()
-        with pytest.raises(ValueError, match="holds no state of this fit"):
-            fit()
-
-
-@pytest.mark.parametrize("name", ["early", "keeps", "bag"])
-def test_files_that_are_nearly_checkpoints(name: str, path: Path) -> None:
-    """Each is refused with ValueError, or goes on to numbers."""
-    n = int(os.environ.get("SKBACKPROP_FUZZ", "10000")) // 50
-    model = MODELS[name](random_state=0, n_jobs=1)
-    cut_off(model, 4, X, target(model), checkpoint=Checkpoint(path, every=1))
-    data, rng, accepted = path.read_bytes(), np.random.RandomState(n), 0
-    for _ in range(n):
-        path.write_bytes(mutations.mutated(data, rng))
-        model = MODELS[name](random_state=0, n_jobs=1)
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            try:
-                model.fit(X, target(model), checkpoint=Checkpoint(path, seconds=1e9))
-            except ValueError:
-                continue
-        assert np.isfinite(model.predict(X)).all()
-        accepted += 1
-    assert 0 < accepted < n / 2
-
-
-def test_what_a_checkpoint_may_be(path: Path) -> None:
-    for options, error in (
-        ({"every": 0}, ValueError),
-        ({"every": 1.5}, ValueError),
-        ({"every": True}, ValueError),
-        ({"seconds": -1}, ValueError),
-        ({"seconds": "5"}, ValueError),
-        ({"resume": "no"}, TypeError),
-    ):
-        with pytest.raises(error, match=next(iter(options))):
-            Checkpoint(path, **options)
-    with pytest.raises(TypeError, match="path must be a str"):
-        Checkpoint(5)
-    for model in MODELS["adam"](), MODELS["bag"]():
-        with pytest.raises(TypeError, match=r"checkpoint must be a skbackprop\.Ch"):
-            model.fit(X, LABELS, checkpoint=str(path))
-        with pytest.raises(FileNotFoundError, match="The folder of the checkpoint"):
-            model.fit(X, LABELS, checkpoint=Checkpoint(path.parent / "no" / "fit"))
-    lbfgs = BackpropMLPRegressor(solver="lbfgs")
-    with pytest.raises(ValueError, match="checkpoint is for solvers with mini-batches"):
-        lbfgs.fit(X, NUMBERS, checkpoint=Checkpoint(path))
 
 
 # Several fits -------------------------------------------------------------------
