@@ -91,6 +91,7 @@ def predict(
     stop: int,
     out: Reals,
     raw: bool,
+    team: ThreadTeam | None = None,
 ) -> None: ...
 def predict_few(
     topology: Topology, theta: Reals, X: Reals, out: Reals, raw: bool

@@ -59,6 +59,7 @@ from .team cimport (
     join_team,
     part_start,
     part_stop,
+    stopped,
     thread_of,
 )
 from .topology cimport Topology
@@ -110,8 +111,13 @@ def predict(
     Py_ssize_t stop,
     real[::1] out,
     bint raw,
+    ThreadTeam team=None,
 ):
-    """out = A_J of rows start to stop of the order, row-major; Z_J where raw."""
+    """out = A_J of rows start to stop of the order, row-major; Z_J where raw.
+
+    A ``team`` of one can be called off, and then out is of no use.
+    """
+    cdef Thread me = thread_of(team, 0)
     cdef Rows rows = table.in_order(order, start, stop)
     workspace.check(table, stop - start, False)
     check_aligned(out)
@@ -121,7 +127,7 @@ def predict(
         )
     if start < stop:
         with nogil:
-            outputs(&workspace.net, &rows, start, stop - start, &out[0], raw)
+            outputs(&workspace.net, &rows, start, stop - start, &out[0], raw, me)
 
 
 def predict_few(
@@ -148,20 +154,21 @@ def predict_few(
     memset(&rows, 0, sizeof(Rows))
     rows.X, rows.n, rows.p = &X[0, 0], n, X.shape[1]
     with nogil:
-        outputs(&workspace.net, &rows, 0, n, &out[0, 0], raw)
+        outputs(&workspace.net, &rows, 0, n, &out[0, 0], raw, alone())
 
 
 cdef void outputs(
-    Network* net, const Rows* rows, Py_ssize_t start, Py_ssize_t n, real* out, bint raw
+    Network* net, const Rows* rows, Py_ssize_t start, Py_ssize_t n, real* out, bint raw,
+    Thread me,
 ) noexcept nogil:
     """A_J of n rows, row-major, or Z_J."""
     cdef Layer* output = &net.layers[net.J]
     cdef Batch batch = batch_of(start, n)
     cdef Py_ssize_t first = 0, last
     pack_parameters(net, alone())
-    while first < n:
+    while first < n and not stopped(me):
         last = min(first + net.block, n)
-        forward(net, rows, &batch, first, last)
+        forward(net, rows, &batch, first, last, me)
         first = last
     if not raw and output.activation == Activation.SOFTMAX:
         softmax(output.Z.data, out, n, output.q)
@@ -233,7 +240,7 @@ def loss_and_grad(
                 barrier(me)
                 inputs_gradient(
                     net, part_start(me, batch.n, ROW_CHUNK),
-                    part_stop(me, batch.n, ROW_CHUNK), &dX[0],
+                    part_stop(me, batch.n, ROW_CHUNK), &dX[0], me,
                 )
             barrier(me)
         restore(before)

@@ -22,6 +22,7 @@ from .simd cimport (
     transpose,
     vec,
 )
+from .team cimport Thread, stopped
 from .tiles cimport Strided, narrow_tile, tile
 
 cdef enum:
@@ -77,7 +78,7 @@ cdef inline void copy_rows(
 
 
 cdef inline void panel_product(
-    Matrix A, Py_ssize_t first, Py_ssize_t last, Matrix packed, Matrix Z
+    Matrix A, Py_ssize_t first, Py_ssize_t last, Matrix packed, Matrix Z, Thread me
 ) noexcept nogil:
     """Z = 1 packed[0] + A packed[1:], rows first to last.  (F1) (B2)"""
     cdef Py_ssize_t p = A.columns, q = Z.columns, step = depth(p, KC // 2)
@@ -85,7 +86,7 @@ cdef inline void panel_product(
     cdef int rows, vectors
     cdef const real* start
     cdef real* target
-    while k < p:
+    while k < p and not stopped(me):
         k_end = min(k + step, p)
         c = 0
         while c < q:
@@ -110,7 +111,7 @@ cdef inline void panel_product(
 
 cdef inline void panel_gradient(
     Matrix A, Matrix delta, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, bint add,
-    real* dW
+    real* dW, Thread me
 ) noexcept nogil:
     """Rows first to last of A^T delta, row-major, or added; dW is the first.  (B3)"""
     cdef Py_ssize_t q = delta.columns, step = depth(n, KC)
@@ -125,7 +126,7 @@ cdef inline void panel_gradient(
     while k < n:
         k_end = min(k + step, n)
         c = 0
-        while c < q:
+        while c < q and not stopped(me):
             vectors = tile_vectors(c, q)
             i = first
             while i < last:
@@ -218,7 +219,7 @@ cdef inline void narrow_product(
 
 cdef inline void narrow_gradient(
     Matrix A, Matrix delta, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, bint add,
-    real* dW
+    real* dW, Thread me
 ) noexcept nogil:
     """The same as ``panel_gradient``, computed as delta^T A.  (B3)"""
     cdef Py_ssize_t q = delta.columns, c = first, i, r, k, at_r
@@ -228,7 +229,7 @@ cdef inline void narrow_gradient(
     cdef vec[3] zeros
     cdef real* sums = <real*> &scratch[0]
     zeros[0], zeros[1], zeros[2] = splat(0), splat(0), splat(0)
-    while c < last:
+    while c < last and not stopped(me):
         vectors = tile_vectors(c, last)
         i = 0
         while i < q:
@@ -248,7 +249,8 @@ cdef inline void narrow_gradient(
 
 
 cdef inline void panel_sum(
-    Matrix delta, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, bint add, real* db
+    Matrix delta, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, bint add, real* db,
+    Thread me,
 ) noexcept nogil:
     """db = the sum over the rows of delta, or added, columns first to last.  (B4)"""
     cdef Py_ssize_t c, k, u, _
@@ -257,6 +259,8 @@ cdef inline void panel_sum(
     cdef const real* sum_of = <const real*> &s0
     cdef double old
     for u in range(vectors_of(last - first)):
+        if stopped(me):
+            return
         c = first + u * LANES
         d = delta.data + place(0, c, delta.panel)
         s0, s1, s2, s3 = splat(0), splat(0), splat(0), splat(0)

@@ -28,7 +28,7 @@ from .products cimport (
 )
 from .real cimport real
 from .simd cimport PANELS
-from .team cimport Thread, part_start, part_stop
+from .team cimport Thread, part_start, part_stop, stopped
 
 cdef enum:
     BLOCK = 64
@@ -62,21 +62,22 @@ cdef inline void pack_layer_bias(Layer* layer, Thread me) noexcept nogil:
 
 
 cdef inline void layer_forward(
-    Matrix A, Layer* layer, Py_ssize_t first, Py_ssize_t last
+    Matrix A, Layer* layer, Py_ssize_t first, Py_ssize_t last, Thread me
 ) noexcept nogil:
     """Z_j of A_{j-1}, rows first to last.  (F1)"""
     if layer.kind == DENSE:
-        affine(A, layer, first, last)
+        affine(A, layer, first, last, me)
     else:
         forward_of_kind(A, layer, first, last)
 
 
 cdef inline void layer_backward(
-    Matrix A, const Layer* layer, Py_ssize_t first, Py_ssize_t last, Matrix dA
+    Matrix A, const Layer* layer, Py_ssize_t first, Py_ssize_t last, Matrix dA,
+    Thread me,
 ) noexcept nogil:
     """dL/dA_{j-1} of delta_j, rows first to last; it may take A's place.  (B2) (B5)"""
     if layer.kind == DENSE:
-        affine_back(layer, first, last, dA)
+        affine_back(layer, first, last, dA, me)
     else:
         backward_of_kind(A, layer, first, last, dA)
 
@@ -97,7 +98,7 @@ cdef inline void layer_gradient(
     cdef Py_ssize_t first = part_start(me, p, ROW_CHUNK)
     if layer.kind == DENSE:
         weight_gradient(
-            A, n, layer, first, part_stop(me, p, ROW_CHUNK), add, grad + first * q
+            A, n, layer, first, part_stop(me, p, ROW_CHUNK), add, grad + first * q, me
         )
     else:
         gradient_of_kind(
@@ -115,7 +116,7 @@ cdef inline void layer_bias_gradient(
     if layer.b != NULL:
         bias_gradient(
             layer.delta, n, part_start(me, q, ROW_CHUNK), part_stop(me, q, ROW_CHUNK),
-            add, grad + (layer.b - layer.W),
+            add, grad + (layer.b - layer.W), me,
         )
 
 
@@ -140,7 +141,7 @@ cdef inline void pack_parameters(Network* net, Thread me) noexcept nogil:
 
 cdef inline void forward(
     Network* net, const Rows* rows, const Batch* batch, Py_ssize_t first,
-    Py_ssize_t last,
+    Py_ssize_t last, Thread me,
 ) noexcept nogil:
     """Z_j = A_{j-1} W_j + b_j (F1), A_j = f_j(Z_j) (F2), j = 1..J, as far as Z_J."""
     cdef Py_ssize_t j
@@ -149,7 +150,7 @@ cdef inline void forward(
         if j == 1 and rows.sparse:
             sparse_affine(rows, batch, &net.layers[1], first, last)
         else:
-            layer_forward(net.layers[j - 1].A, &net.layers[j], first, last)
+            layer_forward(net.layers[j - 1].A, &net.layers[j], first, last, me)
         if j < net.J:
             activate_layer(&net.layers[j], j, batch, first, last)
 
@@ -258,17 +259,17 @@ cdef inline void output_loss(
 
 
 cdef inline void backward(
-    Network* net, const Batch* batch, Py_ssize_t first, Py_ssize_t last
+    Network* net, const Batch* batch, Py_ssize_t first, Py_ssize_t last, Thread me
 ) noexcept nogil:
     """delta_j = (delta_{j+1} W_{j+1}^T) * f_j'(Z_j), j = J - 1..1.  (B2) (D2)"""
     cdef Py_ssize_t j
     for j in range(net.J - 1, 0, -1):
         layer_backward(
-            net.layers[j].A, &net.layers[j + 1], first, last, net.layers[j].delta
+            net.layers[j].A, &net.layers[j + 1], first, last, net.layers[j].delta, me
         )
         derivative_layer(&net.layers[j], j, batch, first, last)
     if net.has_embeddings:
-        inputs_gradient(net, first, last, net.embeddings.rows)
+        inputs_gradient(net, first, last, net.embeddings.rows, me)
 
 
 cdef inline void derivative_layer(
@@ -290,11 +291,11 @@ cdef inline void derivative_layer(
 
 
 cdef inline void inputs_gradient(
-    Network* net, Py_ssize_t first, Py_ssize_t last, real* dX
+    Network* net, Py_ssize_t first, Py_ssize_t last, real* dX, Thread me
 ) noexcept nogil:
     """dL/dA_0 = delta_1 W_1^T, row-major.  (B5)"""
     layer_backward(
-        net.layers[0].A, &net.layers[1], first, last, net.layers[0].delta
+        net.layers[0].A, &net.layers[1], first, last, net.layers[0].delta, me
     )
     to_rows(net.layers[0].delta, first, last, dX)
 
@@ -305,12 +306,12 @@ cdef inline void forward_backward(
     """This thread's rows forward to the loss and back to delta_1, block by block."""
     cdef Py_ssize_t first = part_start(me, batch.n, ROW_CHUNK), last
     cdef Py_ssize_t stop = part_stop(me, batch.n, ROW_CHUNK)
-    while first < stop:
+    while first < stop and not stopped(me):
         last = min(first + net.block, stop)
-        forward(net, rows, batch, first, last)
+        forward(net, rows, batch, first, last, me)
         output_loss(net, rows, batch, first, last)
         if backwards:
-            backward(net, batch, first, last)
+            backward(net, batch, first, last, me)
         first = last
 
 
@@ -320,6 +321,8 @@ cdef inline void gradients(
     """dL/dW_j (B3) and dL/db_j (B4), or added to grad, this thread's part of each."""
     cdef Py_ssize_t j
     for j in range(net.J, 0, -1):
+        if stopped(me):
+            return
         if j == 1 and rows.sparse:
             sparse_gradients(net, rows, batch, me, add, grad)
             layer_bias_gradient(
@@ -346,7 +349,7 @@ cdef inline void sparse_gradients(
     cdef Py_ssize_t q = net.layers[1].q
     sparse_weight_gradient(
         rows, batch, &net.layers[1], part_start(me, q, ROW_CHUNK),
-        part_stop(me, q, ROW_CHUNK), add, grad_of(net, 1, grad),
+        part_stop(me, q, ROW_CHUNK), add, grad_of(net, 1, grad), me,
     )
 
 
@@ -356,9 +359,13 @@ cdef inline void embedding_gradients(
     """The gradient of this thread's numbers (E3) and codes (E4)."""
     cdef Py_ssize_t f, n = net.embeddings.n_numbers
     for f in range(part_start(me, n, 1), part_stop(me, n, 1)):
+        if stopped(me):
+            return
         number_gradient(&net.embeddings, f, rows, batch.start, batch.n, add, grad)
     n = net.embeddings.n_codes
     for f in range(part_start(me, n, 1), part_stop(me, n, 1)):
+        if stopped(me):
+            return
         code_gradient(&net.embeddings, f, rows, batch.start, batch.n, add, grad)
 
 

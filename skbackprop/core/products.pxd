@@ -31,6 +31,7 @@ from .panels cimport (
 )
 from .real cimport real
 from .simd cimport BYTES, PANEL, PANELS
+from .team cimport Thread, stopped
 
 
 cdef inline bint is_narrow(Py_ssize_t q) noexcept nogil:
@@ -74,7 +75,7 @@ cdef inline void set_rows(
 
 
 cdef inline void affine(
-    Matrix A, Layer* layer, Py_ssize_t first, Py_ssize_t last
+    Matrix A, Layer* layer, Py_ssize_t first, Py_ssize_t last, Thread me
 ) noexcept nogil:
     """Z_j = A_{j-1} W_j + b_j; a Z_J is row-major.  (F1)"""
     if not PANELS:
@@ -89,10 +90,10 @@ cdef inline void affine(
         narrow_product(A, first, last, layer.transposed, layer.b, layer.Z)
     elif layer.is_output:
         # In panels where delta_J will be.
-        panel_product(A, first, last, layer.packed, layer.delta)
+        panel_product(A, first, last, layer.packed, layer.delta, me)
         to_rows(layer.delta, first, last, layer.Z.data)
     else:
-        panel_product(A, first, last, layer.packed, layer.Z)
+        panel_product(A, first, last, layer.packed, layer.Z, me)
 
 
 cdef inline void affine_rows(
@@ -141,7 +142,7 @@ cdef inline void from_rows(
 
 
 cdef inline void affine_back(
-    const Layer* layer, Py_ssize_t first, Py_ssize_t last, Matrix dA
+    const Layer* layer, Py_ssize_t first, Py_ssize_t last, Matrix dA, Thread me
 ) noexcept nogil:
     """delta_{j+1} W_{j+1}^T, the first factor of (B2); dL/dX of layer 1.  (B5)"""
     cdef Py_ssize_t p = layer.p, q = layer.q
@@ -152,7 +153,7 @@ cdef inline void affine_back(
             dA.data + first * p, 0,
         )
     else:
-        panel_product(layer.delta, first, last, layer.transposed, dA)
+        panel_product(layer.delta, first, last, layer.transposed, dA, me)
 
 
 cdef inline void weight_gradient(
@@ -163,6 +164,7 @@ cdef inline void weight_gradient(
     Py_ssize_t last,
     bint add,
     real* dW,
+    Thread me,
 ) noexcept nogil:
     """Rows first to last of dL/dW_j = A_{j-1}^T delta_j, or added.  (B3)
 
@@ -177,9 +179,9 @@ cdef inline void weight_gradient(
             1 if add else 0,
         )
     elif is_narrow(layer.q):
-        narrow_gradient(A, layer.delta, n, first, last, add, dW)
+        narrow_gradient(A, layer.delta, n, first, last, add, dW, me)
     else:
-        panel_gradient(A, layer.delta, n, first, last, add, dW)
+        panel_gradient(A, layer.delta, n, first, last, add, dW, me)
 
 
 cdef inline void bias_gradient(
@@ -189,13 +191,14 @@ cdef inline void bias_gradient(
     Py_ssize_t last,
     bint add,
     real* db,
+    Thread me,
 ) noexcept nogil:
     """db = dL/db_j = sum over rows of delta_j, or added, units first to last.  (B4)"""
     cdef Py_ssize_t i, k, q = delta.columns
     if first == last:
         return
     if PANELS:
-        panel_sum(delta, n, first, last, add, db)
+        panel_sum(delta, n, first, last, add, db, me)
         return
     if not add:
         for k in range(first, last):
@@ -240,6 +243,7 @@ cdef inline void sparse_weight_gradient(
     Py_ssize_t last,
     bint add,
     real* dW,
+    Thread me,
 ) noexcept nogil:
     """dW = dL/dW_1 = X^T delta_1 over stored entries, or added, columns first to last.
 
@@ -255,6 +259,8 @@ cdef inline void sparse_weight_gradient(
             for k in range(first, last):
                 dW[i * q + k] = 0
     for i in range(batch.n):
+        if stopped(me):
+            return
         x = sparse_row(rows, batch.start + i)
         if PANELS:
             sparse_gradient(&x, layer.delta, i, p, first, last, dW)

@@ -2,6 +2,9 @@
 
 Every thread runs the same function with its number. Parts depend on nothing but the
 number of threads, results not even on that: no sum is split between two threads.
+
+A team that is called off ends its call as soon as it can. What it has written by then
+is of no use: loops end wherever they are, and nobody waits for anybody any more.
 """
 
 cdef extern from *:
@@ -35,7 +38,13 @@ cdef extern from *:
         }
         return 1;
     }
+    static inline int skbackprop_left(const int* left) {
+        return __atomic_load_n(left, __ATOMIC_RELAXED);
+    }
     #else
+    static int skbackprop_left(const int* left) {
+        return *(const volatile int*) left;
+    }
     static int skbackprop_barrier(int* waiting, int* round, const int* left, int n) {
         (void) waiting; (void) round; (void) left; (void) n;
         return 1;
@@ -45,10 +54,11 @@ cdef extern from *:
     bint wait_for_all "skbackprop_barrier" (
         int* waiting, int* round, const int* left, int n
     ) noexcept nogil
+    bint has_left "skbackprop_left" (const int* left) noexcept nogil
 
 cdef enum:
     # Ints of a barrier, zeros at first: how many wait, which round it is, and whether
-    # somebody will not come. Each has a cache line of its own.
+    # the team is called off. Each has a cache line of its own.
     BARRIER = 96
     ROUND = 32
     LEFT = 64
@@ -74,15 +84,23 @@ cdef inline Thread thread_of(ThreadTeam team, int number) noexcept:
     return alone() if team is None else Thread(number, team.n_threads, &team.ints[0])
 
 
+cdef inline bint stopped(Thread me) noexcept nogil:
+    """Whether the team is called off, for loops to look at: a load that stays in cache.
+
+    Two threads may see it at two moments.
+    """
+    return me.barrier != NULL and has_left(me.barrier + LEFT)
+
+
 cdef inline bint join_team(Thread me) noexcept nogil:
     """The first barrier: false where somebody has said that not all will come."""
     if me.count == 1:
-        return True
+        return not stopped(me)
     return wait_for_all(me.barrier, me.barrier + ROUND, me.barrier + LEFT, me.count)
 
 
 cdef inline void barrier(Thread me) noexcept nogil:
-    """Wait until every thread of the team is here; once all have joined, all come."""
+    """Wait until every thread of the team is here, or the team is called off."""
     join_team(me)
 
 

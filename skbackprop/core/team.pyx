@@ -7,7 +7,8 @@ cdef class ThreadTeam:
     """Where the threads of one call of the engine meet; for that call alone.
 
     Each makes the call with its own number. Where one cannot, ``call_off`` lets the
-    others return from their first meeting; nothing has been changed yet.
+    others return from their first meeting; nothing has been changed yet. Later it ends
+    the call before its time, and what that has written is half done.
     """
 
     def __init__(self, int n_threads):
@@ -17,7 +18,7 @@ cdef class ThreadTeam:
         self.ints = np.zeros(<int> BARRIER, dtype=np.intc)
 
     def call_off(self):
-        """Tell the threads that wait that not all will come."""
+        """Tell the threads that not all will come, or that nobody needs the result."""
         self.ints[<int> LEFT] = 1
 
     @property

@@ -134,7 +134,8 @@ cdef class Trainer:
         """Mini-batches of rows start to stop; loss plus each one's value times n.
 
         A run ends at once where the loss is not finite. Each thread of a team makes
-        the same call with its number.
+        the same call with its number. A team that is called off leaves theta, moments
+        and the optimiser half stepped, and the loss without a meaning.
         """
         cdef Network* net = &self.workspace.net
         cdef Optimizer opt = self.optimizer
@@ -149,7 +150,7 @@ cdef class Trainer:
             before = flush()
             if join_team(me):
                 pack_parameters(net, me)
-                while batch.start < stop and isfinite(loss):
+                while batch.start < stop and isfinite(loss) and not stopped(me):
                     t += 1
                     self.begin_batch(&batch, t, stop)
                     barrier(me)

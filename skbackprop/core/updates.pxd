@@ -22,7 +22,7 @@ from .passes cimport (
 )
 from .products cimport half_square, pack_weights, weight_gradient
 from .real cimport real
-from .team cimport Thread, barrier, part_start, part_stop
+from .team cimport Thread, barrier, part_start, part_stop, stopped
 
 cdef enum:
     # Rows of W whose gradient is computed at a time, and then used while in cache.
@@ -77,6 +77,8 @@ cdef inline void update_layers(
     cdef Py_ssize_t j
     cdef Layer* layer
     for j in range(1, net.J + 1):
+        if stopped(me):
+            return
         layer = &net.layers[j]
         if layer.kind == DENSE:
             update_weights(net, rows, batch, j, w, opt, me)
@@ -110,12 +112,12 @@ cdef inline void update_weights(
         # Threads take columns of the gradient, and rows of the step.
         sparse_gradients(net, rows, batch, me, False, w.grad)
         barrier(me)
-    while first < stop:
+    while first < stop and not stopped(me):
         last = min(first + max(block, TALL // block * block), stop)
         here = dW + (first if apart else begun) * q
         if not apart:
             weight_gradient(
-                net.layers[j - 1].A, batch.n, layer, first, last, False, here
+                net.layers[j - 1].A, batch.n, layer, first, last, False, here, me
             )
         while first < last:
             m = min(block, last - first)
