@@ -6,7 +6,6 @@ In blocks, memory stays constant and Ctrl-C is answered between two of them.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,13 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ._layers import Array
-from ._threads import PREDICTION_FLOP, run_in_team, run_in_threads, threads_for
+from ._threads import (
+    LONG_FLOP,
+    PREDICTION_FLOP,
+    run_in_team,
+    run_in_threads,
+    threads_for,
+)
 from .core import engine_of
 from .core.topology import Topology
 
@@ -143,22 +148,26 @@ def predict(
     size = min(n, block_rows(topology, theta.dtype, table.sparse))
     flop = 2.0 * n * len(theta)
     n_threads = threads_for(n_jobs, flop, PREDICTION_FLOP) if size < n else 1
+    long = 2.0 * size * len(theta) >= LONG_FLOP
     pieces = list(_pieces(n, max(size, 1)))
     outputs: list[Array] = []
-    cancelled = threading.Event()
 
     def work(some: list[tuple[int, int]]) -> None:
         workspace = engine.Workspace(
             topology, theta, size, sparse=table.sparse, backward=False
         )
         block = np.empty((size, q), dtype=theta.dtype)
+
+        def compute(
+            start: int, stop: int, out: Array, _: int = 0, team: Any = None
+        ) -> None:
+            engine.predict(workspace, table, rows, start, stop, out, raw, team)
+
         for start, stop in some:
-            if cancelled.is_set():
-                return
             if check and not engine.is_finite(table.X[start:stop]):
                 raise NotFinite
             out = block[: stop - start].reshape(-1)
-            engine.predict(workspace, table, rows, start, stop, out, raw)
+            run_in_team(compute, start, stop, out, n_threads=1, long=long)
             piece = transform(block[: stop - start])
             if start == 0:
                 # The first piece tells what the result is an array of.
@@ -173,7 +182,7 @@ def predict(
         work(pieces[:1])
         n_threads = min(n_threads, len(pieces) - 1)
         parts = [pieces[1 + k :: n_threads] for k in range(n_threads)]
-        run_in_threads(work, parts, cancelled)
+        run_in_threads(work, parts)
     return outputs[0]
 
 
@@ -256,6 +265,7 @@ def value_and_gradient(
         value = engine.l2_and_grad(topology, theta, alpha, denominator, grad)
     flat = None if dX is None else dX.reshape(-1)
     p = topology.sizes[0]
+    long = 6.0 * size * len(theta) >= LONG_FLOP
     for start, stop in _pieces(n, max(size, 1)):
         value += run_in_team(
             engine.loss_and_grad,
@@ -268,6 +278,7 @@ def value_and_gradient(
             grad,
             None if flat is None else flat[start * p : stop * p],
             n_threads=n_threads,
+            long=long,
         )
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +72,12 @@ def train_lbfgs(
                 "gtol": problem.tol,
             },
         )
+        theta[:] = result.x
+        finite = (
+            math.isfinite(result.fun)
+            and _is_finite(theta)
+            and outputs_are_finite(problem.topology, theta, table)
+        )
     except KeyboardInterrupt:
         if history.n_iter == 0:
             raise
@@ -78,12 +85,7 @@ def train_lbfgs(
         return Ending.INTERRUPTED, ""
     history.n_iter = min(result.nit, problem.max_iter)
     history.loss = float(result.fun)
-    theta[:] = result.x
-    if not (
-        np.isfinite(history.loss)
-        and _is_finite(theta)
-        and outputs_are_finite(problem.topology, theta, table)
-    ):
+    if not finite:
         # The line search left the finite numbers; the last iterate had not.
         theta[:], history.loss = iterate, loss
         return Ending.DIVERGED, ""

@@ -1,7 +1,10 @@
-"""How many threads, and the threads that share a call of the engine.
+"""How many threads, the threads that share a call, and how all of them are stopped.
 
 Threads live no longer than the call: a forked process finds none of them missing,
 and nothing is left that could wait for work.
+
+Python runs its handler of Ctrl-C in the main thread, and not during a call of the
+engine. So what may take long is computed by other threads while the main one waits.
 """
 
 from __future__ import annotations
@@ -9,8 +12,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -25,6 +28,11 @@ STEP_FLOP = 2e7
 PREDICTION_FLOP = 4e8
 #: Work of a step below which one thread of BLAS is best.
 BLAS_STEP_FLOP = 2e8
+#: Work of a call, in FLOP, that is left to others, so that the main thread can wait for
+#: Ctrl-C: 10 to 100 ms, beside which to start a thread is nothing.
+LONG_FLOP = 1e9
+#: Seconds after which one who waits looks around: Windows wakes nobody for Ctrl-C.
+_LOOK_SECONDS = 0.05
 
 
 def cpus() -> int:
@@ -114,79 +122,158 @@ class _Threads:
         """Let all begin."""
         self._ready.set()
 
-    def finish(self, cancelled: threading.Event | None = None) -> None:
+    def finish(self, interrupted: Callable[[], None]) -> None:
         """Let all begin, wait for all, and only then raise what has interrupted it.
 
-        An interrupt sets ``cancelled``, for the others to look at.
+        ``interrupted`` is called at an interrupt, to have the others end soon.
         """
         interrupt: BaseException | None = None
         while True:
             try:
                 self.begin()
                 while len(self.over) < self.started:
-                    self._all_over.wait()
+                    self._all_over.wait(_LOOK_SECONDS)
                 break
             except BaseException as error:
                 interrupt = error
-                if cancelled is not None:
-                    cancelled.set()
+                interrupted()
         if interrupt is not None:
             raise interrupt
 
 
-def run_in_team(call: Callable[..., T], *arguments: Any, n_threads: int) -> T:
+class Cancelled(KeyboardInterrupt):
+    """Raised in a thread that works for a call when the call has been cancelled."""
+
+
+class Cancellation:
+    """Tells all who work for a call to end: the engine at once, others where they look.
+
+    ``outer`` is that of a call which this one is made for.
+    """
+
+    def __init__(self, outer: Cancellation | None = None) -> None:
+        self.outer = outer
+        self._is_set = False
+        self._teams: set[ThreadTeam] = set()
+
+    def set(self) -> None:
+        self._is_set = True
+        for team in tuple(self._teams):
+            team.call_off()
+
+    def is_set(self) -> bool:
+        return self._is_set or (self.outer is not None and self.outer.is_set())
+
+    @contextmanager
+    def stops(self, team: ThreadTeam) -> Iterator[None]:
+        """Let whoever cancels meanwhile call the team off."""
+        self._teams.add(team)
+        try:
+            with nullcontext() if self.outer is None else self.outer.stops(team):
+                if self._is_set:  # before the team was there to be called off
+                    team.call_off()
+                yield
+        finally:
+            self._teams.discard(team)
+
+
+class _Here(threading.local):
+    """What this thread works for, if it does so beside others."""
+
+    cancellation: Cancellation | None = None
+
+
+_here = _Here()
+
+
+def run_in_team(
+    call: Callable[..., T], *arguments: Any, n_threads: int, long: bool = False
+) -> T:
     """``call(*arguments, thread, team)`` of the engine, by several threads at once.
 
-    Whatever keeps this one from making its call calls the others' off: they would wait
-    for it for ever.
+    Whatever keeps one of them from its call, an interrupt or who cancels calls off the
+    team, which ends at once; then this raises. Where the call may be ``long`` the main
+    thread leaves it to others, and waits.
     """
-    if n_threads == 1:
+    here = _here.cancellation
+    if here is not None and here.is_set():
+        raise Cancelled
+    if n_threads == 1 and not long:
         return call(*arguments)
-    team, threads = ThreadTeam(n_threads), _Threads()
+    # BLAS may have another number of threads where it is called from another one.
+    main = threading.current_thread() is threading.main_thread()
+    waits = long and main and OWN_KERNELS
+    if n_threads == 1 and not waits and here is None:
+        return call(*arguments)
+    team = ThreadTeam(n_threads)
+    with nullcontext() if here is None else here.stops(team):
+        results = _run_together(call, arguments, team, waits)
+    if here is not None and here.is_set():
+        raise Cancelled
+    return results[0] if results else call(*arguments)
 
-    def make(thread: int) -> T:
+
+def _run_together(
+    call: Callable[..., T], arguments: tuple[Any, ...], team: ThreadTeam, waits: bool
+) -> list[T]:
+    """The result of a team's call; none where the system has not threads enough."""
+    threads = _Threads()
+    results: list[T] = []
+
+    def make(thread: int) -> None:
         try:
-            return call(*arguments, thread, team)
+            result = call(*arguments, thread, team)
         except BaseException:
             team.call_off()
             raise
+        if thread == 0:
+            results.append(result)
 
+    scarce = False
     try:
-        for thread in range(1, n_threads):
+        for thread in range(0 if waits else 1, team.n_threads):
             try:
                 threads.start(make, thread)
             except RuntimeError:  # the system gives no more threads: one will do
+                scarce = True
                 team.call_off()
                 break
         threads.begin()
-        result = make(0) if not team.called_off else None
+        if not (waits or team.called_off):
+            make(0)
     except BaseException:
         team.call_off()
         raise
     finally:
-        threads.finish()
+        threads.finish(team.call_off)
     if threads.errors:
         raise threads.errors[0]
-    return call(*arguments) if result is None else result
+    return [] if scarce else results
 
 
 def run_in_threads(
     work: Callable[[list[Any]], None],
     parts: list[list[Any]],
-    cancelled: threading.Event,
+    cancellation: Cancellation | None = None,
 ) -> None:
     """``work(part)`` for every part, each in a thread of its own; errors are raised.
 
-    After an error or an interrupt ``cancelled`` is set, for the others to look at.
+    After an error or an interrupt the others are cancelled.
     """
+    cancellation = cancellation or Cancellation(_here.cancellation)
     team = _Threads()
+    errors: list[BaseException] = []
 
     def guarded(part: list[Any]) -> None:
+        outer, _here.cancellation = _here.cancellation, cancellation
         try:
             work(part)
-        except BaseException:
-            cancelled.set()
+        except BaseException as error:
+            errors.append(error)
+            cancellation.set()
             raise
+        finally:
+            _here.cancellation = outer
 
     try:
         left = list(parts)
@@ -197,10 +284,12 @@ def run_in_threads(
         team.begin()
         for part in left:
             guarded(part)
+    except Cancelled:  # another one knows why
+        pass
     finally:
-        team.finish(cancelled)
-    if team.errors:
-        raise team.errors[0]
+        team.finish(cancellation.set)
+    if errors:  # the first one cancelled the others
+        raise errors[0]
 
 
 @cache

@@ -1,6 +1,6 @@
 """Training: the only Python loop, over epochs and the runs an epoch is made of.
 
-What a user may observe, schedule, seed or interrupt happens here, between two runs;
+What a user may observe, schedule or seed happens here, between two runs;
 what costs per batch happens inside ``Trainer.run`` of the engine.
 """
 
@@ -18,7 +18,7 @@ from ._evaluation import block_rows, predict, value_and_gradient
 from ._layers import Array
 from ._observers import Watch
 from ._state import Ending, History, Problem, Snapshot, State
-from ._threads import run_in_team
+from ._threads import LONG_FLOP, run_in_team
 from .core import engine_of
 from .core.activations import Activation
 from .core.optimizers import Optimizer
@@ -28,7 +28,7 @@ from .core.topology import Topology
 if TYPE_CHECKING:
     from .core.engine import Table
 
-# Ctrl-C waits for the end of a run.
+# The length of a run: Ctrl-C waits for the end of one that is not long.
 _RUN_SECONDS = 0.05
 
 
@@ -146,6 +146,9 @@ class Runs:
             problem.dropout,
         )
         self.batches_per_run = 1
+        # Whether a batch may take longer than a run should; what a row has taken.
+        self.slow = 6.0 * rows * len(state.theta) >= LONG_FLOP
+        self.row_seconds = 0.0
         self.threads = AdaptiveThreads(problem.n_threads)
         self.harmless = harmless_square(topology, table, dtype)
         #: Whether A_J may be infinite where Z_J is not.
@@ -184,12 +187,21 @@ class Runs:
                 batches = max(1, batches // 4)
             stop = min(n, start + batches * problem.batch_size)
             n_threads = threads.size()
+            # A machine that is busy may make much more of it.
+            long = self.slow or self.row_seconds * (stop - start) >= _RUN_SECONDS / 2
             began = time.perf_counter()
             cpu_began = time.process_time() if several else 0.0
             total = run_in_team(
-                self.trainer.run, state.order, start, stop, total, n_threads=n_threads
+                self.trainer.run,
+                state.order,
+                start,
+                stop,
+                total,
+                n_threads=n_threads,
+                long=long,
             )
             seconds = time.perf_counter() - began
+            self.row_seconds = seconds / (stop - start)
             if several:
                 threads.took(seconds, time.process_time() - cpu_began, stop - start)
             if seconds < _RUN_SECONDS / 2 and stop < n and not trial:

@@ -73,6 +73,10 @@ _RECIPE = (
 )
 
 
+#: Work of predictions after an interrupt, in FLOP: to be answered soon.
+_FEW_FLOP = 1e9
+
+
 class Validated(NamedTuple):
     """Out-of-fold logits, with targets and weights."""
 
@@ -185,9 +189,7 @@ class BaseTabularMLP(Pickled):
         held_out = scoring.source is not scoring.given or (
             recipe.n_folds > 1 and len(rows) > 1
         )
-        self._after_training(
-            (lambda: self._validated(ensemble, trained, targets)) if held_out else None
-        )
+        self._finish(ensemble, trained, targets if held_out else None)
         return ending_messages(trained, recipe)
 
     def _recipe(self, n_rows: int) -> Recipe:
@@ -315,16 +317,52 @@ class BaseTabularMLP(Pickled):
         self.validation_scores_ = [each.scores for each in members]
         self.validation_score_ = float(np.mean([each.score for each in members]))
 
+    def _finish(
+        self, ensemble: Ensemble, trained: Trained, targets: Targets | None
+    ) -> None:
+        """What follows the training; after an interrupt, by few of the rows held out.
+
+        No ``targets`` stand for no rows held out.
+        """
+        if targets is None:
+            self._after_training(None)
+            return
+
+        def validated() -> Validated:
+            few: int | None = None
+            if trained.interrupted:
+                each = 2 * sum(len(theta) for theta in self._bag[1])
+                few = max(10, int(_FEW_FLOP / each))
+            return self._validated(ensemble, trained, targets, few)
+
+        try:
+            self._after_training(validated)
+        except KeyboardInterrupt:
+            if trained.interrupted:  # not the first, but the second
+                raise
+            trained.interrupted = True
+            self._after_training(validated)
+
     def _validated(
-        self, ensemble: Ensemble, trained: Trained, targets: Targets
+        self,
+        ensemble: Ensemble,
+        trained: Trained,
+        targets: Targets,
+        at_most: int | None = None,
     ) -> Validated:
-        """What each member says of the rows that it has not been trained on."""
+        """What each member says of the rows that it has not been trained on.
+
+        Of ``at_most`` so many of them, from the first to the last: a table may be
+        sorted.
+        """
         topology, _ = self._bag
         table = ensemble.scoring.source.table
         logits, rows = [], []
         for part, member in zip(ensemble.parts, trained.members, strict=True):
             if member is not None:
                 held = part.validating()
+                if at_most is not None:
+                    held = held[:: len(held) // at_most + 1].copy()
                 rows.append(held)
                 logits.append(
                     predict(topology, member.theta, table, rows=held, raw=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from .._checkpoint import Session
 from .._layers import Array
 from .._observers import Epoch, Observer, Watch, together
 from .._state import Ending, State
-from .._threads import run_in_threads
+from .._threads import Cancellation, run_in_threads
 from .._validation import Scoring
 from ..core.topology import Topology
 from ._member import Member, diverged, new_state, train_member
@@ -75,7 +74,7 @@ class Deadline(Observer):
 
     seconds: float | None
     began: float = field(default_factory=time.perf_counter)
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancelled: Cancellation = field(default_factory=Cancellation)
 
     def passed(self) -> float:
         return time.perf_counter() - self.began

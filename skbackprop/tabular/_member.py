@@ -146,17 +146,19 @@ def train_member(
     weights = weight_total(table, rows, 0)
     problem = make_problem(settings, topology, weights, seed=seed)
     state = state or new_state(topology, recipe, table, rows, seed)
+    constant, constant_score = None, -np.inf
+    if may_be_constant:
+        # Now, since after an interrupt nothing that takes long is computed.
+        constant = constant_parameters(topology, best_constant(topology, table, rows))
+        constant_score = validate(constant)
     ending = train(problem, state, table, validate, watch)
     scores = list(state.history.validation_scores)
     found = np.isfinite(scores).any()
     if ending == Ending.DIVERGED and not found:
         raise diverged(recipe)
     epoch = 1 + int(np.nanargmax(scores)) if found else len(scores)
-    if may_be_constant:
-        constant = constant_parameters(topology, best_constant(topology, table, rows))
-        score = validate(constant)
-        if scores[epoch - 1] < score:
-            return Member(constant, 0, score, scores, ending)
+    if constant is not None and scores[epoch - 1] < constant_score:
+        return Member(constant, 0, constant_score, scores, ending)
     return Member(state.theta, epoch, scores[epoch - 1], scores, ending)
 
 

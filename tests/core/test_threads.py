@@ -25,6 +25,7 @@ from skbackprop import (
     TabularMLPRegressor,
     _evaluation,
     _threads,
+    _training,
 )
 from skbackprop._adaptive_threads import AdaptiveThreads
 from skbackprop._evaluation import make_table
@@ -87,9 +88,9 @@ def test_same_bits_for_any_number_of_threads(name, dtype, always_shared):
 def test_a_fit_asks_for_the_threads(monkeypatch, always_shared):
     numbers = []
 
-    def counting(call, *arguments, n_threads):
+    def counting(call, *arguments, n_threads, long):
         numbers.append(n_threads)
-        return run_in_team(call, *arguments, n_threads=n_threads)
+        return run_in_team(call, *arguments, n_threads=n_threads, long=long)
 
     monkeypatch.setattr("skbackprop._training.run_in_team", counting)
     BackpropMLPClassifier((5,), max_iter=2, n_jobs=3, random_state=0).fit(X, LABELS)
@@ -258,19 +259,18 @@ def test_an_interrupt_while_waiting_waits_on():
 
 
 def test_one_part_that_fails_stops_the_others():
-    seen, cancelled = [], threading.Event()
+    seen = []
 
     def work(part):
         for item in part:
-            if cancelled.is_set():
-                return
+            run_in_team(int, n_threads=1)
             if item == "bad":
                 raise ValueError("bad")
             seen.append(item)
             time.sleep(0.01)
 
     with pytest.raises(ValueError, match="bad"):
-        _threads.run_in_threads(work, [list(range(3000)), ["bad"]], cancelled)
+        _threads.run_in_threads(work, [list(range(3000)), ["bad"]])
     assert len(seen) < 3000
 
 
@@ -318,6 +318,7 @@ def test_no_more_threads_than_cpus_rows_and_members(
     n_jobs, monkeypatch, always_shared, threads_started
 ):
     monkeypatch.setattr(_evaluation, "PREDICTION_FLOP", 1.0)
+    monkeypatch.setattr(_training, "_RUN_SECONDS", 1e9)  # and the main one works too
     model = BackpropMLPClassifier((5,), max_iter=2, n_jobs=n_jobs, random_state=0)
     model.fit(X, LABELS)
     several = OWN_KERNELS and n_jobs != -(2**31)
