@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -48,9 +48,11 @@ from ._ensemble import (
     Ensemble,
     Part,
     Trained,
+    Validated,
     begun_of,
     fold_numbers,
     train_ensemble,
+    validated_by,
 )
 from ._member import Member
 from ._messages import MemberPrinter, ending_messages
@@ -71,18 +73,6 @@ _RECIPE = (
     "embedding_size",
     "label_smoothing",
 )
-
-
-#: Work of predictions after an interrupt, in FLOP: to be answered soon.
-_FEW_FLOP = 1e9
-
-
-class Validated(NamedTuple):
-    """Out-of-fold logits, with targets and weights."""
-
-    logits: Array
-    targets: Targets
-    weights: Array | None
 
 
 class BaseTabularMLP(Pickled):
@@ -320,20 +310,13 @@ class BaseTabularMLP(Pickled):
     def _finish(
         self, ensemble: Ensemble, trained: Trained, targets: Targets | None
     ) -> None:
-        """What follows the training; after an interrupt, by few of the rows held out.
-
-        No ``targets`` stand for no rows held out.
-        """
+        """What follows the training; no ``targets`` stand for no rows held out."""
         if targets is None:
             self._after_training(None)
             return
 
         def validated() -> Validated:
-            few: int | None = None
-            if trained.interrupted:
-                each = 2 * sum(len(theta) for theta in self._bag[1])
-                few = max(10, int(_FEW_FLOP / each))
-            return self._validated(ensemble, trained, targets, few)
+            return validated_by(self._bag[0], ensemble, trained, targets)
 
         try:
             self._after_training(validated)
@@ -342,40 +325,6 @@ class BaseTabularMLP(Pickled):
                 raise
             trained.interrupted = True
             self._after_training(validated)
-
-    def _validated(
-        self,
-        ensemble: Ensemble,
-        trained: Trained,
-        targets: Targets,
-        at_most: int | None = None,
-    ) -> Validated:
-        """What each member says of the rows that it has not been trained on.
-
-        Of ``at_most`` so many of them, from the first to the last: a table may be
-        sorted.
-        """
-        topology, _ = self._bag
-        table = ensemble.scoring.source.table
-        logits, rows = [], []
-        for part, member in zip(ensemble.parts, trained.members, strict=True):
-            if member is not None:
-                held = part.validating()
-                if at_most is not None:
-                    held = held[:: len(held) // at_most + 1].copy()
-                rows.append(held)
-                logits.append(
-                    predict(topology, member.theta, table, rows=held, raw=True)
-                )
-        every = np.concatenate(rows)
-        seen = replace(
-            targets,
-            Y=table.Y[every] if targets.labels is None else None,
-            labels=None if targets.labels is None else table.labels[every],
-            stratify=None,
-        )
-        w = table.sample_weight[every] if len(table.sample_weight) else None
-        return Validated(np.concatenate(logits), seen, w)
 
     # Prediction --------------------------------------------------------------
 

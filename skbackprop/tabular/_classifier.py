@@ -18,7 +18,8 @@ from .._layers import Array
 from .._metrics import ClassifierScore
 from .._snapshot import fit_at_once, reads_at_once
 from .._targets import Classes
-from ._base import BaseTabularMLP, Validated
+from ._base import BaseTabularMLP
+from ._ensemble import Validated
 from ._recipe import Recipe
 
 

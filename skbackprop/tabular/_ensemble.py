@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .._checkpoint import Session
+from .._evaluation import predict
+from .._inputs import Targets
 from .._layers import Array
 from .._observers import Epoch, Observer, Watch, together
 from .._state import Ending, State
@@ -224,3 +226,45 @@ def train_ensemble(
         if watched is not None:
             watched.fit_ends()
     return trained
+
+
+#: Work of predictions after an interrupt, in FLOP: to be answered soon.
+_FEW_FLOP = 1e9
+
+
+class Validated(NamedTuple):
+    """Out-of-fold logits, with targets and weights."""
+
+    logits: Array
+    targets: Targets
+    weights: Array | None
+
+
+def validated_by(
+    topology: Topology, ensemble: Ensemble, trained: Trained, targets: Targets
+) -> Validated:
+    """What each member says of the rows that it has not been trained on.
+
+    After an interrupt of few of them, from the first to the last: rows may be sorted.
+    """
+    table = ensemble.scoring.source.table
+    members = [member for member in trained.members if member is not None]
+    each = 2 * sum(len(member.theta) for member in members)
+    few = max(10, int(_FEW_FLOP / each)) if trained.interrupted else None
+    logits, rows = [], []
+    for part, member in zip(ensemble.parts, trained.members, strict=True):
+        if member is not None:
+            held = part.validating()
+            if few is not None:
+                held = held[:: len(held) // few + 1].copy()
+            rows.append(held)
+            logits.append(predict(topology, member.theta, table, rows=held, raw=True))
+    every = np.concatenate(rows)
+    seen = replace(
+        targets,
+        Y=table.Y[every] if targets.labels is None else None,
+        labels=None if targets.labels is None else table.labels[every],
+        stratify=None,
+    )
+    w = table.sample_weight[every] if len(table.sample_weight) else None
+    return Validated(np.concatenate(logits), seen, w)

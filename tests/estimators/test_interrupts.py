@@ -25,7 +25,7 @@ from skbackprop import (
 )
 from skbackprop._threads import Cancellation, Cancelled, run_in_team, run_in_threads
 from skbackprop.core.team import ThreadTeam
-from skbackprop.tabular import _base, _member
+from skbackprop.tabular import _ensemble, _member
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -273,8 +273,8 @@ def test_nothing_long_follows_an_interrupt(monkeypatch):
 
 @pytest.mark.parametrize("after", ["training", "its end"])
 def test_a_temperature_by_few_rows_after_an_interrupt(after, monkeypatch):
-    monkeypatch.setattr(_base, "_FEW_FLOP", 1.0)
-    asked, predict = [], _base.predict
+    monkeypatch.setattr(_ensemble, "_FEW_FLOP", 1.0)
+    asked, predict = [], _ensemble.predict
 
     def asking(*arguments, rows, **more):
         asked.append(len(rows))
@@ -282,7 +282,7 @@ def test_a_temperature_by_few_rows_after_an_interrupt(after, monkeypatch):
             raise KeyboardInterrupt
         return predict(*arguments, rows=rows, **more)
 
-    monkeypatch.setattr(_base, "predict", asking)
+    monkeypatch.setattr(_ensemble, "predict", asking)
     if after == "training":
         calls, train = [], _member.train
 

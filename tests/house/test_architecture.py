@@ -69,6 +69,7 @@ ALLOWED: dict[str, set[str]] = {
         "_snapshot",
         "_targets",
         "tabular._base",
+        "tabular._ensemble",
         "tabular._recipe",
     },
     "tabular._regressor": {
@@ -119,6 +120,8 @@ ALLOWED: dict[str, set[str]] = {
         "tabular._recipe",
     },
     "tabular._ensemble": {
+        "_evaluation",
+        "_inputs",
         "_checkpoint",
         "_layers",
         "_observers",
