@@ -412,7 +412,6 @@ class BackpropMLPClassifier(ClassifierScore, ClassifierMixin, BaseBackpropMLP):
         -------
         log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
         """
-        self._check_fitted()
         return self._outputs(X, raw=True, transform=self._logarithms)
 
     def _logarithms(self, z: Array) -> Array:

@@ -105,7 +105,9 @@ def train(
         # Parameters of the best epoch, history of all of them.
         state.restore_parameters(state.best)
         older = None
-    if runs.may_overflow and not runs.exp_is_finite():
+    # Who has interrupted waits for an answer, not for a look at all rows.
+    looks = runs.may_overflow and ending != Ending.INTERRUPTED
+    if looks and not runs.exp_is_finite():
         # An epoch after which exp(Z) overflows is met in the loss of the next one.
         ending = Ending.DIVERGED
         if older is not None:

@@ -6,6 +6,7 @@ reads so many of them, and predicts with each that is accepted. It fails where a
 but ModelFormatError is raised. It runs 10,000 unless told.
 """
 
+import copy
 import json
 import sys
 import time
@@ -106,7 +107,7 @@ def _changed(tree: Any, rng: np.random.RandomState) -> Any:
     elif how == 3 and isinstance(holder, dict):
         holder[rng.choice(["x", "dtype", "list", "array", key])] = holder.pop(key)
     else:
-        holder[key] = ODD[rng.randint(len(ODD))]
+        holder[key] = copy.deepcopy(ODD[rng.randint(len(ODD))])
     return tree
 
 
