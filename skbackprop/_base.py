@@ -18,9 +18,10 @@ from sklearn.utils import check_random_state
 
 from . import _constraints as allow
 from ._call import Call, Data, Outcome, identity_of
-from ._checkpoint import check_checkpoint, digests, session_of
+from ._checkpoint import check_checkpoint, session_of
 from ._evaluation import block_rows, scale_weights
 from ._features import as_numpy, checked_features, scale_advice
+from ._fingerprint import digests
 from ._hyperparameters import (
     check_solver,
     clipped_batch_size,

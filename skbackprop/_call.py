@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._checkpoint import Session, digest, fingerprint
+from ._checkpoint import Session
+from ._fingerprint import digest, fingerprint
 from ._inputs import Targets
 from ._state import Continuation, Ending, Problem, State
 from ._targets import TargetKind

@@ -10,25 +10,20 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ._checkpoint_file import STATE, checkpoint_pieces, read_checkpoint
-from ._files import Lock, Locked, write_atomically
+from ._files import Lock, Locked, OneAtATime, path_text, write_atomically
+from ._fingerprint import check_stream
 from ._observers import Epoch, Observer
 from ._safetensors import ModelFormatError
 from ._state import Ending, State
-from ._version import __version__
 from ._warn import warn_user
-
-if TYPE_CHECKING:
-    from .core.engine import Table
 
 #: Between two writes, where nothing else is asked for.
 _SECONDS = 30.0
-#: Parameters that do not change what a fit gives, as far as it goes.
-_FREE = ("n_jobs", "verbose", "time_limit", "max_iter")
 
 
 class Checkpoint:
@@ -38,7 +33,7 @@ class Checkpoint:
     stream, order of the rows, best epoch, history, finished networks) is written to a
     file as it goes. Where the file is there already, the same call goes on from it, and
     ends with the bits it would have had without the interruption; a training that had
-    ended is not repeated.
+    ended is not repeated. Every fit needs a path of its own.
 
     Parameters
     ----------
@@ -70,13 +65,16 @@ class Checkpoint:
     ``fit`` raises ValueError where the file is that of another fit: other data, other
     parameters, another version of skbackprop. These may differ: ``n_jobs`` and
     ``verbose``, which change no bit; a larger ``max_iter``, which goes on, with
-    schedules of the new length from there on; ``time_limit``, with which fewer epochs
-    are trained; the instruction set, in which sums round otherwise.
+    schedules of the new length from there on (networks of ``TabularMLP*`` that are
+    finished stay so, with a warning); ``time_limit``, with which fewer epochs are
+    trained; the instruction set, in which sums round otherwise. A callable ``scoring``
+    must be one that can be pickled, by whose pickle it is known again.
 
     Two fits cannot write one file: the second is a RuntimeError. With
-    ``random_state=None`` what was drawn is in the file. If the file cannot be written,
-    training goes on with a warning, and the last one stays. It is no pickle: reading it
-    runs nothing.
+    ``random_state=None`` what was drawn is in the file, and a second fit to the same
+    data with the same path, or folder, is the first one again. If the file cannot be
+    written, training goes on with a warning, and the last one stays. It is no pickle:
+    reading it runs nothing.
 
     Examples
     --------
@@ -107,6 +105,8 @@ class Checkpoint:
     ) -> None:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"path must be a str or path-like. Got {path!r:.80}.")
+        if not os.fspath(path):
+            raise ValueError("path must not be empty.")
         whole = isinstance(every, Integral) and not isinstance(every, bool)
         if every is not None and not (whole and every >= 1):
             raise ValueError(
@@ -135,76 +135,6 @@ def check_checkpoint(given: Any) -> None:
         )
 
 
-# What a fit is ---------------------------------------------------------------
-
-
-def fingerprint(estimator: Any, given: Any, validating: Any = None) -> dict[str, str]:
-    """What makes a fit the one it is, by names that a user knows.
-
-    Numbers of the rows stand as digests, parameters as text. Rows that validate are
-    left out where they are among those given.
-    """
-    parameters = {
-        name: _text(value)
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in _FREE
-    }
-    data = digests(given)
-    # What the numbers of the table were before they were scaled and coded.
-    learnt = ("classes_", "target_mean_", "target_scale_")
-    found = [getattr(estimator, name) for name in learnt if hasattr(estimator, name)]
-    data["y"] += digest(*(np.array(each, dtype=str) for each in found))
-    encoder = getattr(estimator, "encoder_", None)
-    if encoder is not None:
-        text = repr(encoder.categories_)
-        data["X"] += digest(encoder.center_, encoder.scale_, np.array(text))
-    if validating is not None and validating is not given:
-        data |= digests(validating, "_val")
-    return {
-        **parameters,
-        **data,
-        "the estimator": type(estimator).__name__,
-        "the version of skbackprop": __version__,
-    }
-
-
-def _text(value: Any) -> str:
-    """A parameter as text that is the same in another process."""
-    if isinstance(value, np.random.RandomState):
-        return "a RandomState"
-    if isinstance(value, np.generic):
-        value = value.item()
-    elif hasattr(value, "__array__"):
-        value = np.asarray(value).tolist()  # whose text leaves nothing out
-    text = repr(value)
-    if callable(value) and " at 0x" in text:
-        named = value if hasattr(value, "__qualname__") else type(value)
-        return f"{named.__module__}.{named.__qualname__}"
-    return text
-
-
-def digests(given: Any, suffix: str = "") -> dict[str, str]:
-    """SHA-256 of the numbers of a table, by what a user calls them."""
-    table: Table = given.table
-    X: tuple[Any, ...] = (table.X,)
-    if table.sparse:
-        X = (table.data, table.indices, table.indptr, table.n_columns)
-    y = (table.labels, table.Y)
-    weights = (table.sample_weight, np.array(given.exponent))
-    parts = {"X": X, "y": y, "sample_weight": weights}
-    return {f"{name}{suffix}": digest(*each) for name, each in parts.items()}
-
-
-def digest(*arrays: Any) -> str:
-    """SHA-256 of arrays, their types and shapes."""
-    sha = hashlib.sha256()
-    for each in arrays:
-        array = np.ascontiguousarray(each)
-        sha.update(f"{array.dtype.str}{array.shape}".encode())
-        sha.update(array.reshape(-1).view(np.uint8).data)
-    return sha.hexdigest()
-
-
 # A fit and its file ----------------------------------------------------------
 
 
@@ -225,11 +155,13 @@ class Session(Observer):
         self._epochs = 0
         self._dirty = False
         self._one_writes = threading.Lock()
-        self._writer: threading.Thread | None = None
-        self._failure: OSError | None = None
+        self._writer = OneAtATime()
         self._told = False
 
     # Before training
+
+    def start(self) -> None:
+        self._writer.start()
 
     def read(self) -> None:
         """Take what the file has, where it is of this fit."""
@@ -238,46 +170,49 @@ class Session(Observer):
                 data = file.read()
         except FileNotFoundError:
             return
+        if not data:  # as a temporary file begins
+            return
         try:
             kept = read_checkpoint(data)
         except ModelFormatError as error:
             raise ValueError(
                 f"{self.path!r} is no checkpoint, and would be overwritten: {error}. "
-                "Give Checkpoint another path."
+                "Give Checkpoint another path, or remove the file."
             ) from None
         if not self.checkpoint.resume:
             return
         self._before = kept["identity"]
-        early = {n: v for n, v in self._before.items() if not n.endswith("_val")}
-        self._compare(early)
+        early = (_without_validation(each) for each in (self._before, self.identity))
+        self._compare(*early)
         self.saved = self._members = kept["members"]
         self.max_iter, self._stream = kept["max_iter"], kept["stream"]
 
-    def _compare(self, before: Mapping[str, str]) -> None:
+    def _compare(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         others = [
             name
-            for name in sorted({*before, *self.identity})
-            if before.get(name) != self.identity.get(name)
+            for name in sorted({*before, *after})
+            if before.get(name) != after.get(name)
         ]
         if not others:
             return
         said = []
         for name in others[:4]:
-            was, now = before.get(name), self.identity.get(name)
+            was, now = before.get(name), after.get(name)
             hidden = any(each is None or len(each) > 60 for each in (was, now))
             said.append(
                 f"{name} differs" if hidden else f"{name} was {was} and is {now}"
             )
         raise ValueError(
             f"The checkpoint {self.path!r} is of another fit: {', '.join(said)}. Give "
-            "Checkpoint another path, or resume=False to begin anew."
+            "each fit a path of its own, or all of them a folder that exists, or "
+            "resume=False to begin anew."
         )
 
     def check(self, more: Mapping[str, str]) -> None:
         """Refuse a file whose fit had other data to validate on; ``more`` are these."""
         self.identity |= more
         if self._before is not None:
-            self._compare(self._before)
+            self._compare(self._before, self.identity)
 
     def begin(
         self, random_state: np.random.RandomState, max_iter: int
@@ -289,7 +224,9 @@ class Session(Observer):
                 f"{self.max_iter} and is {max_iter}, which may only grow. Give "
                 "Checkpoint another path, or resume=False to begin anew."
             )
+        self._tell_of_shorter(max_iter)
         self.max_iter = max_iter
+        check_stream(random_state)
         if self._stream is None:
             self._stream = _copy(random_state)
             return random_state
@@ -297,6 +234,17 @@ class Session(Observer):
             return _copy(self._stream)
         random_state.set_state(self._stream.get_state(legacy=False))
         return random_state
+
+    def _tell_of_shorter(self, max_iter: int) -> None:
+        """Warn where finished networks will not be trained for more epochs."""
+        before = self.max_iter
+        n = sum("result" in each for each in self.saved.values())
+        if before is not None and max_iter > before and n:
+            warn_user(
+                f"{n} networks of the checkpoint {self.path!r} were finished with "
+                f"max_iter={before} and stay as they are; max_iter={max_iter} is for "
+                "the others. resume=False trains all of them anew."
+            )
 
     def restore(self, state: State, member: int = 0) -> bool:
         """Let a state before its first epoch be the one that was kept."""
@@ -344,7 +292,11 @@ class Session(Observer):
         with self._one_writes:
             if self._dirty:
                 self._write()
-            self._wait()
+
+    def close(self) -> None:
+        """Wait for the last file, and tell where one could not be written."""
+        self._writer.finish()
+        self._tell_of_failure()
 
     def _is_due(self) -> bool:
         every, seconds = self.checkpoint.every, self.checkpoint.seconds
@@ -356,34 +308,33 @@ class Session(Observer):
 
     def _write(self) -> None:
         """Write what there is, beside the training, after what is being written."""
-        self._wait()
         kept = {
             "identity": self.identity,
             "max_iter": self.max_iter,
             "stream": self._stream,
             "members": {str(n): each for n, each in self._members.items()},
         }
-        self._writer = threading.Thread(target=self._write_down, args=(kept,))
-        self._writer.start()
+        path = os.path.realpath(self.path)
+        self._writer.ask(
+            lambda: write_atomically(path, checkpoint_pieces(kept), f"{path}.tmp")
+        )
+        self._tell_of_failure()
         self._written, self._epochs, self._dirty = time.monotonic(), 0, False
 
-    def _write_down(self, kept: dict[str, Any]) -> None:
-        try:
-            write_atomically(self.path, checkpoint_pieces(kept))
-        except OSError as error:
-            self._failure = self._failure or error
-
-    def _wait(self) -> None:
-        """Wait for a file that is being written, and tell where that has failed."""
-        if self._writer is not None:
-            self._writer.join()
-            self._writer = None
-        if self._failure is not None and not self._told:
+    def _tell_of_failure(self) -> None:
+        failure = self._writer.failure
+        if failure is not None and not self._told:
             self._told = True
+            why = str(failure).removesuffix(".") or repr(failure)
             warn_user(
-                f"The checkpoint {self.path!r} could not be written: {self._failure}. "
-                "Training goes on, and the file that was there stays."
+                f"The checkpoint {self.path!r} could not be written: {why}. Training "
+                "goes on, and a file that was there stays."
             )
+
+
+def _without_validation(identity: Mapping[str, str]) -> dict[str, str]:
+    """What is known before data to validate on are read."""
+    return {name: v for name, v in identity.items() if not name.endswith("_val")}
 
 
 @contextmanager
@@ -394,29 +345,35 @@ def session_of(
     if checkpoint is None or identity is None:
         yield None
         return
-    path = os.fspath(checkpoint.path)
+    path = path_text(checkpoint.path)
     if os.path.isdir(path):
-        text = json.dumps(sorted(identity.items())).encode()
+        text = json.dumps(sorted(_without_validation(identity).items())).encode()
         name = f"{hashlib.sha256(text).hexdigest()[:24]}.checkpoint"
         path = os.path.join(path, name)
-    elif not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+    elif not os.path.isdir(os.path.dirname(os.path.abspath(path))) or path.endswith(
+        (os.sep, "/")
+    ):
         raise FileNotFoundError(f"The folder of the checkpoint {path!r} is not there.")
     session = Session(checkpoint, path, dict(identity))
-    lock = Lock(path + ".lock")
+    lock = Lock(os.path.realpath(path) + ".lock")
     try:
-        lock.acquire()
-    except Locked:
-        raise RuntimeError(
-            f"Another fit is writing the checkpoint {path!r}. Give each a path of its "
-            "own, or a folder that exists, in which each has a file."
-        ) from None
-    except OSError:  # a folder that may not be written: the first write tells
-        pass
-    try:
+        try:
+            lock.acquire()
+        except Locked:
+            raise RuntimeError(
+                f"Another fit is writing the checkpoint {path!r}. Give each a path of "
+                "its own, or a folder that exists, in which each has a file."
+            ) from None
+        except OSError:  # a folder that may not be written: the first write tells
+            pass
+        session.start()
         session.read()
         yield session
     finally:
-        lock.release()
+        try:
+            session.close()
+        finally:
+            lock.release()
 
 
 def _copy(stream: np.random.RandomState) -> np.random.RandomState:

@@ -32,7 +32,8 @@ _HISTORY = mapping(
     best_loss=real(),
     validation_scores=each(real()),
     best_validation_score=real(),
-    **dict.fromkeys(("no_improvement", "t", "n_iter", "reductions"), count()),
+    reductions=count(most=400),
+    **dict.fromkeys(("no_improvement", "t", "n_iter"), count()),
 )
 _BEST = mapping(
     theta=array(_FLOATS, ""),
@@ -61,7 +62,8 @@ def _identity(value: Any, sizes: Any) -> None:
 
 
 def _members(value: Any, sizes: Any) -> None:
-    need(type(value) is dict and all(map(str.isdecimal, value)), "a dict by numbers")
+    names = type(value) is dict and all(type(n) is str and len(n) < 9 for n in value)
+    need(names and all(map(str.isdecimal, value)), "a dict by numbers")
     for member in value.values():
         kinds = type(member) is dict and len(member) == 1 and [*member]
         need(kinds in (["state"], ["result"]), "a dict of states and results")
@@ -92,11 +94,12 @@ def read_checkpoint(data: bytes) -> dict[str, Any]:
     """What a checkpoint holds; raises ModelFormatError."""
     metadata, arrays = parse(data)
     if metadata.get("format") != _FORMAT:
-        refuse("it says that it is something else")
+        model = metadata.get("format") == "skbackprop"
+        refuse("it is a model file" if model else "it does not say that it is one")
     if metadata.get("format_version") != _FORMAT_VERSION:
         refuse("it is of another version of the format")
     reader = Reader(arrays)
-    tree = strict_json(metadata.get("checkpoint", "").encode(), len(data))
+    tree = strict_json(metadata.get("checkpoint", ""), len(data))
     kept = reader.value(tree)
     reader.finish()
     try:

@@ -102,13 +102,13 @@ _WHOLE_TRAINING = mapping(
     memory=array("float32 float64", "", ""),
     steps=count(),
     random_state=random_stream,
-    reductions=count(),
+    reductions=count(most=400),
     dropout_seed=count(),
     order=maybe(array("int64", "", least=0)),
-    weight_sum=real(finite=True),
-    weight_rows=real(finite=True),
+    weight_sum=real(least=0, finite=True),
+    weight_rows=real(least=0, finite=True),
     weight_exponent=lambda value, sizes: need(
-        type(value) is int and abs(value) < 4096, "with a small exponent"
+        type(value) is int and abs(value) < 1100, "with a small exponent"
     ),
 )
 
@@ -384,7 +384,7 @@ DESCRIPTIONS: dict[str, Description] = {
     "BackpropMLPRegressor": described(_NETWORK, _QUANTILES, links=_regressor_links),
     "TabularEncoder": described(_ENCODER),
     "TabularMLPClassifier": described(
-        _ENSEMBLE, _CLASSES, Field("temperature_", real(above=0, finite=True))
+        _ENSEMBLE, _CLASSES, Field("temperature_", real(above=1e-6, finite=True))
     ),
     "TabularMLPRegressor": described(
         _ENSEMBLE,

@@ -179,7 +179,7 @@ class FittedMLP(Pickled):
         super()._from_plain(state)
         if hasattr(self, "coefs_"):
             # Parameters that somebody has broken are for predict to complain of.
-            with suppress(ValueError):
+            with suppress(AttributeError, KeyError, TypeError, ValueError):
                 self._settle()
 
     def _check_restored(self) -> None:

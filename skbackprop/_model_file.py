@@ -193,8 +193,9 @@ def _pieces(
     """The bytes of a file; all that can fail but the disk fails here."""
     if type(estimator) not in _CLASSES.values():
         raise TypeError(
-            f"save_model takes a {', '.join(_CLASSES)}. Got {estimator!r:.200}, of "
-            f"type {type(estimator).__name__}."
+            f"save_model(estimator, path) takes a {', '.join(_CLASSES)}; of a pipeline "
+            f"save the last step, or pickle it. Got {estimator!r:.200}, of type "
+            f"{type(estimator).__name__}."
         )
     check_is_fitted(estimator)
     writer = Writer()
@@ -232,8 +233,8 @@ def _tree_of(
     if training_state and "memory" not in state.get(_TRAINING, {}):
         raise ValueError(
             f"training_state=True, but this {owner} has no moments and no random "
-            "stream to go on from: solvers with mini-batches keep them, after "
-            "partial_fit and after a fit with warm_start=True."
+            "stream to go on from: solvers with mini-batches keep them, and with "
+            "early_stopping=True they do where warm_start=True."
         )
     fitted = {}
     for each in DESCRIPTIONS[owner].fields:
@@ -303,6 +304,10 @@ def _refused(name: str, owner: str, error: Unwritable) -> TypeError:
 def _model_of(data: bytes) -> ModelFile:
     """The model of a file's bytes; raises ModelFormatError and nothing else."""
     metadata, arrays = parse(data)
+    if metadata.get("format") == "skbackprop-checkpoint":
+        refuse(
+            "it is a checkpoint: fit(..., checkpoint=Checkpoint(path)) goes on from it"
+        )
     if metadata.get("format") != "skbackprop":
         refuse("it is not a model file of skbackprop")
     written = metadata.get("format_version", "")
@@ -314,8 +319,7 @@ def _model_of(data: bytes) -> ModelFile:
             f"to {FORMAT_VERSION}: update skbackprop"
         )
     trees = [
-        strict_json(metadata.get(name, "").encode("utf-8"), len(data))
-        for name in ("model", "table")
+        strict_json(metadata.get(name, ""), len(data)) for name in ("model", "table")
     ]
     reader = Reader(arrays)
     estimator = _estimator_of(reader, trees[0], _CLASSES)

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ._layers import Array
-from ._safetensors import dtype_name, refuse
+from ._safetensors import ModelFormatError, dtype_name, refuse
+from ._value_checks import hashes_differ
 
 _POOL = ("values.kind", "values.end", "values.text")
 #: How a value of the pool is written, by its kind's number.
@@ -130,7 +131,8 @@ class Reader:
         if not kinds.ndim == ends.ndim == text.ndim == 1 or len(kinds) != len(ends):
             refuse("the pool of values has the wrong shape")
         starts = np.concatenate([[0], ends])
-        if (np.diff(starts) < 0).any() or starts[-1] != len(text):
+        # Compared, since differences may wrap around.
+        if (starts[1:] < starts[:-1]).any() or starts[-1] != len(text):
             refuse("the values of the pool do not follow one another")
         if kinds.max(initial=0) >= len(_KINDS):
             refuse("the pool of values has an unknown kind")
@@ -185,7 +187,8 @@ class Reader:
         if isinstance(held, dict) and "values" in held and len(held) == 1:
             return self._pooled(held["values"])
         array = self.value(held)
-        if not isinstance(array, np.ndarray) or array.ndim != 1:
+        floats = isinstance(array, np.ndarray) and array.dtype == np.float64
+        if not floats or array.ndim != 1:  # Python's floats are no wider
             refuse("a list is no list")
         return array.tolist()
 
@@ -193,7 +196,11 @@ class Reader:
         if not isinstance(keys, list) or not isinstance(values, list):
             refuse("pairs of keys and values are not lists")
         try:
+            if not hashes_differ(keys):
+                refuse("keys share their hashes")
             found = dict(zip(keys, values, strict=True))
+        except ModelFormatError:
+            raise
         except (TypeError, ValueError):
             refuse("keys and values are not pairs")
         return found if len(found) == len(keys) else refuse("a key stands twice")
@@ -269,7 +276,7 @@ def _text(value: Any) -> bytes:
     try:
         return str(value).encode("ascii")
     except ValueError as error:  # of an integer of thousands of digits
-        raise Unwritable(f"a number, since {error}") from None
+        raise Unwritable("an int of thousands of digits") from error
 
 
 def _scalar(kind: int, text: bytes) -> Any:

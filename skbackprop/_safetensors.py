@@ -35,7 +35,8 @@ _DTYPES = {
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 _METADATA = "__metadata__"
 _MOST_DEPTH = 64
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]', re.DOTALL)
+# None of its parts gives back what it has read, so that a scan is linear.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[][{}]', re.DOTALL)
 
 
 class ModelFormatError(ValueError):
@@ -96,12 +97,17 @@ def parse(data: bytes) -> tuple[dict[str, str], dict[str, Array]]:
     arrays, at = {}, 0
     for name, dtype, shape, start, stop in entries:
         if start != at or stop > len(body):
-            refuse(f"the array {name!r} does not begin where the one before it ends")
+            refuse(
+                f"the array {name!r:.60} does not begin where the one before it ends"
+            )
+        # Without its zeros, which would make a size of nothing of any others.
+        if math.prod(n or 1 for n in shape) > 2**60:
+            refuse(f"the array {name!r:.60} has a shape beyond all memory")
         if math.prod(shape) * dtype.itemsize != stop - start:
-            refuse(f"the array {name!r} has not the bytes that its shape asks for")
+            refuse(f"the array {name!r:.60} has not the bytes that its shape asks for")
         flat = np.frombuffer(body[start:stop], dtype)
         if dtype.kind == "b" and flat.view(np.uint8).max(initial=0) > 1:
-            refuse(f"the array {name!r} holds a byte that is no boolean")
+            refuse(f"the array {name!r:.60} holds a byte that is no boolean")
         native = dtype.newbyteorder("=")
         arrays[name] = flat.astype(native).reshape(shape)
         at = stop
@@ -113,15 +119,15 @@ def parse(data: bytes) -> tuple[dict[str, str], dict[str, Array]]:
 def _entry(name: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
     """Type, shape, start and stop of an array, as the header has them."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        refuse(f"the array {name!r} has no dtype, shape and data_offsets")
+        refuse(f"the array {name!r:.60} has no dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        refuse(f"the array {name!r} has the unknown type {dtype!r:.40}")
+        refuse(f"the array {name!r:.60} has the unknown type {dtype!r:.40}")
     for numbers in shape, offsets:
         if not isinstance(numbers, list) or not all(map(_is_count, numbers)):
-            refuse(f"shape and place of the array {name!r} are not whole numbers")
+            refuse(f"shape and place of the array {name!r:.60} are not whole numbers")
     if len(offsets) != 2 or len(shape) > 8 or offsets[0] > offsets[1]:
-        refuse(f"the array {name!r} has no shape or no place")
+        refuse(f"the array {name!r:.60} has no shape or no place")
     return np.dtype(_DTYPES[dtype]), tuple(shape), offsets[0], offsets[1]
 
 
@@ -129,13 +135,14 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
 
-def strict_json(encoded: bytes, n_bytes: int) -> Any:
+def strict_json(text: bytes | str, n_bytes: int) -> Any:
     """A value of JSON: no name twice, no number that is none, nothing too deep.
 
     ``n_bytes`` is the length of the file, by which its memory is bounded.
     """
-    _check_size(encoded, n_bytes)
     try:
+        encoded = text.encode("utf-8") if isinstance(text, str) else text
+        _check_size(encoded, n_bytes)
         return json.loads(
             encoded.decode("utf-8"),
             object_pairs_hook=_object,
@@ -145,7 +152,7 @@ def strict_json(encoded: bytes, n_bytes: int) -> Any:
     except ModelFormatError:
         raise
     except (ValueError, RecursionError) as error:
-        # Also of UnicodeDecodeError, and of integers of thousands of digits.
+        # Also where it is no UTF-8, and of integers of thousands of digits.
         raise ModelFormatError(f"the header is no JSON: {error!s:.200}") from None
 
 

@@ -197,8 +197,13 @@ class State:
         self.history = History(**plain["history"])
         best = plain["best"]
         if best is not None:
-            if best["theta"].shape != self.theta.shape:
-                raise ValueError("its best epoch is of another shape")
+            arrays = [(best["theta"], self.theta), (best["moments"], self.moments)]
+            if any(
+                theirs is not None
+                and (theirs.shape != mine.shape or theirs.dtype != mine.dtype)
+                for theirs, mine in arrays
+            ):
+                raise ValueError("its best epoch is of another shape or type")
             stream = best["stream"]
             stream = None if stream is None else stream.get_state(legacy=False)
             history = self.history.shallow_copy()

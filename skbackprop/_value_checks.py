@@ -25,21 +25,31 @@ def need(truth: object, what: str) -> None:
         raise Wrong(what)
 
 
-def count(least: int = 0, size: str = "") -> Check:
+def count(least: int = 0, size: str = "", most: int = 2**53) -> Check:
     def check(value: Any, sizes: Sizes) -> None:
-        need(type(value) is int and least <= value < 2**63, f"an int from {least}")
+        need(
+            type(value) is int and least <= value <= most,
+            f"an int from {least} to {most}",
+        )
         if size:
             _meet(size, value, sizes)
 
     return check
 
 
-def real(*, none: bool = False, above: float = -np.inf, finite: bool = False) -> Check:
+def real(
+    *,
+    none: bool = False,
+    above: float = -np.inf,
+    least: float = -np.inf,
+    finite: bool = False,
+) -> Check:
     def check(value: Any, sizes: Sizes) -> None:
         if none and value is None:
             return
         need(type(value) is float, "a float" + " or None" * none)
         need(value > above or above == -np.inf, f"above {above}")
+        need(value >= least or least == -np.inf, f"{least} or more")
         need(not finite or np.isfinite(value), "a finite number")
 
     return check
@@ -120,9 +130,15 @@ def categories(value: Any, sizes: Sizes) -> None:
     need(type(value) is list, "a list")
     need(len(value) < 2**24 - 1, "fewer than 2**24 - 1 categories")
     try:
+        need(hashes_differ(value), "categories of several hashes")
         need(len(set(value)) == len(value), "categories, each once")
     except TypeError:
         raise Wrong("values that can be compared") from None
+
+
+def hashes_differ(values: list[Any]) -> bool:
+    """Whether a set of them is soon made: numbers can be chosen that share a hash."""
+    return len(values) <= 100 or 2 * len({hash(v) for v in values}) >= len(values)
 
 
 def mapping(**checks: Check) -> Check:

@@ -17,10 +17,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _constraints as allow
-from .._checkpoint import check_checkpoint, fingerprint, session_of
+from .._checkpoint import check_checkpoint, session_of
 from .._description import ensemble_links
 from .._evaluation import make_table, predict, scale_weights
 from .._features import as_numpy
+from .._fingerprint import fingerprint
 from .._inputs import Targets, checked_weights, table_of
 from .._layers import (
     Array,
@@ -361,7 +362,7 @@ class BaseTabularMLP(Pickled):
         self, state: dict[str, Any], training_state: bool | None = None
     ) -> dict[str, Any]:
         state.pop("_edges", None)  # the embeddings have them
-        if "_bag" in state:
+        if state.get("_bag") is not None:
             topology, thetas = state["_bag"]
             state["_bag"] = {"topology": as_plain(topology), "thetas": thetas}
         return state

@@ -7,6 +7,7 @@ Answers for: _checkpoint.py, _checkpoint_file.py, _call.py.
 
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from skbackprop import (
     Checkpoint,
     save_model,
 )
-from skbackprop._checkpoint import _text
+from skbackprop._fingerprint import _text
 from skbackprop._state import State
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -52,6 +53,7 @@ def test_other_fits_are_told_apart(path: Path) -> None:
     fit()
     for options, says in (
         ({"alpha": 0.5}, "alpha was 0.0001 and is 0.5"),
+        ({"random_state": np.random.RandomState(0)}, "random_state differs"),
         ({"scoring": "accuracy"}, "scoring was None and is 'accuracy'"),
         ({"random_state": 1}, "random_state was 0 and is 1"),
         ({"A": X + 1}, "X differs"),
@@ -78,6 +80,10 @@ def test_other_fits_are_told_apart(path: Path) -> None:
         fit()
 
 
+def score(value: float, *_: Any) -> float:
+    return value
+
+
 class Scorer:
     def __call__(self, estimator: Any, X: Any, y: Any) -> float:
         return 0.5
@@ -88,12 +94,18 @@ def test_equal_parameters_are_one_fit(path: Path) -> None:
     for one, other in (
         ({"alpha": 0.5}, {"alpha": np.float64(0.5)}),
         ({"scoring": Scorer()}, {"scoring": Scorer()}),
-        ({"scoring": lambda *_: 0.5}, None),
+        ({"scoring": partial(score, 0.5)}, {"scoring": partial(score, 0.5)}),
+        ({"hidden_layer_sizes": [6]}, {"hidden_layer_sizes": (np.int64(6),)}),
+        ({"dtype": np.float32}, {"dtype": "float32"}),
+        ({"tol": 0}, {"tol": 0.0}),
     ):
-        for parameters in one, other or one:
+        for parameters in one, other:
             model = MODELS["early"](random_state=0).set_params(**parameters)
             model.fit(X, LABELS, checkpoint=Checkpoint(path))
         path.unlink()
+    model = MODELS["early"](random_state=0, scoring=lambda *_: 0.5)
+    with pytest.raises(ValueError, match="must be known again by another process"):
+        model.fit(X, LABELS, checkpoint=Checkpoint(path))
     mask = np.zeros(2000, dtype=bool)
     texts = {_text(np.roll(mask | (np.arange(2000) == 0), i)) for i in (0, 900)}
     assert len(texts) == 2
@@ -110,7 +122,7 @@ def test_tables_are_told_apart(path: Path) -> None:
 
 
 def test_another_version_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skbackprop._checkpoint.__version__", "0.1.9")
+    monkeypatch.setattr("skbackprop._fingerprint.__version__", "0.1.9")
     model = MODELS["adam"](random_state=0)
     model.fit(X, LABELS, checkpoint=Checkpoint(path))
     monkeypatch.undo()
@@ -123,9 +135,12 @@ def test_what_is_no_checkpoint_is_not_overwritten(resume: bool, path: Path) -> N
     model = MODELS["adam"](random_state=0)
     save_model(model.fit(X, LABELS), path)
     before = path.read_bytes()
-    for data in before, b"a,b\n1,2\n", b"":
+    for data in before, b"a,b\n1,2\n", before[:100]:
         path.write_bytes(data)
-        with pytest.raises(ValueError, match="is no checkpoint, and would be overwr"):
+        says = (
+            "overwritten: it is a mod" if data == before else "no checkpoint, and wou"
+        )
+        with pytest.raises(ValueError, match=says):
             model.fit(X, LABELS, checkpoint=Checkpoint(path, resume=resume))
         assert path.read_bytes() == data
 
@@ -176,6 +191,23 @@ def test_files_that_are_nearly_checkpoints(name: str, path: Path) -> None:
     assert 0 < accepted < n / 2
 
 
+def test_an_empty_file_is_none(path: Path) -> None:
+    path.touch()
+    model = MODELS["adam"](random_state=0)
+    model.fit(X, LABELS, checkpoint=Checkpoint(path))
+    assert path.stat().st_size > 0
+
+
+def test_streams_of_another_kind_are_refused(path: Path) -> None:
+    stream = np.random.RandomState(np.random.PCG64(1))
+    for model in (
+        MODELS["adam"](random_state=stream),
+        MODELS["bag"](random_state=stream),
+    ):
+        with pytest.raises(ValueError, match="RandomState of MT19937"):
+            model.fit(X, target(model), checkpoint=Checkpoint(path))
+
+
 def test_what_a_checkpoint_may_be(path: Path) -> None:
     for options, error in (
         ({"every": 0}, ValueError),
@@ -184,9 +216,10 @@ def test_what_a_checkpoint_may_be(path: Path) -> None:
         ({"seconds": -1}, ValueError),
         ({"seconds": "5"}, ValueError),
         ({"resume": "no"}, TypeError),
+        ({"path": ""}, ValueError),
     ):
         with pytest.raises(error, match=next(iter(options))):
-            Checkpoint(path, **options)
+            Checkpoint(**({"path": path} | options))
     with pytest.raises(TypeError, match="path must be a str"):
         Checkpoint(5)
     for model in MODELS["adam"](), MODELS["bag"]():
@@ -194,6 +227,8 @@ def test_what_a_checkpoint_may_be(path: Path) -> None:
             model.fit(X, LABELS, checkpoint=str(path))
         with pytest.raises(FileNotFoundError, match="The folder of the checkpoint"):
             model.fit(X, LABELS, checkpoint=Checkpoint(path.parent / "no" / "fit"))
+        with pytest.raises(FileNotFoundError, match="The folder of the checkpoint"):
+            model.fit(X, LABELS, checkpoint=Checkpoint(f"{path.parent}/no/"))
     lbfgs = BackpropMLPRegressor(solver="lbfgs")
     with pytest.raises(ValueError, match="checkpoint is for solvers with mini-batches"):
         lbfgs.fit(X, NUMBERS, checkpoint=Checkpoint(path))

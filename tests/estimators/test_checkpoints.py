@@ -2,7 +2,7 @@
 
 SKBACKPROP_KILLS in the environment says how often each fit is killed: 2 unless told.
 
-Answers for: _checkpoint.py, _checkpoint_file.py, _call.py.
+Answers for: _checkpoint.py, _checkpoint_file.py, _call.py, _fingerprint.py.
 """
 
 import os
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_what_was_drawn_is_in_the_file(name: str, given: str, path: Path) -> Non
     end = whole.random_state and whole.random_state.get_state()[1]
     model = MODELS[name](random_state=stream(1))
     cut_off(model, 2, X, target(model), checkpoint=Checkpoint(path, every=1))
-    again = MODELS[name](random_state=stream(2))
+    again = MODELS[name](random_state=stream(2 if given == "None" else 1))
     before = np.random.get_state()[1].copy()
     assert_the_same(again.fit(X, target(again), checkpoint=Checkpoint(path)), whole)
     if given == "instance":  # it has drawn what the whole fit has
@@ -107,6 +108,30 @@ def test_a_finished_network_is_not_trained_again(path: Path) -> None:
     with watched(again, lambda epoch: members.append(epoch.member)):
         again.fit(X, NUMBERS, checkpoint=Checkpoint(path))
     assert members == [1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_a_bag_with_data_to_validate_on_goes_on(path: Path) -> None:
+    def fit(**more: Any) -> Any:
+        model = MODELS["bag"](random_state=0)
+        return model.fit(X, NUMBERS, X_val=X[:30], y_val=NUMBERS[:30], **more)
+
+    whole, model = fit(), MODELS["bag"](random_state=0)
+    validation = {"X_val": X[:30], "y_val": NUMBERS[:30]}
+    cut_off(model, 3, X, NUMBERS, **validation, checkpoint=Checkpoint(path, every=1))
+    assert_the_same(fit(checkpoint=Checkpoint(path)), whole)
+    with pytest.raises(ValueError, match="y_val differs"):
+        model.fit(
+            X, NUMBERS, **validation | {"y_val": X[:30, 0]}, checkpoint=Checkpoint(path)
+        )
+
+
+def test_finished_networks_are_not_trained_for_longer(path: Path) -> None:
+    model = MODELS["bag"](random_state=0, n_jobs=1)
+    cut_off(model, 5, X, NUMBERS, checkpoint=Checkpoint(path, every=1))
+    again = MODELS["bag"](random_state=0, n_jobs=1).set_params(max_iter=6)
+    with pytest.warns(UserWarning, match="1 networks of .* finished with max_iter=3"):
+        again.fit(X, NUMBERS, checkpoint=Checkpoint(path))
+    assert [*map(len, again.validation_scores_)] == [3, 6, 6, 6]
 
 
 def test_more_epochs_go_on(path: Path) -> None:
@@ -189,8 +214,8 @@ def test_it_is_written_as_often_as_asked(
 ) -> None:
     found: list[int] = []
 
-    def write(name: str, pieces: Any) -> None:
-        write_atomically(name, pieces)
+    def write(name: str, pieces: Any, beside: str) -> None:
+        write_atomically(name, pieces, beside)
         found.append(epochs_in(path))
 
     monkeypatch.setattr("skbackprop._checkpoint.write_atomically", write)
@@ -205,10 +230,10 @@ def test_training_goes_on_while_a_file_is_written(
     """And waits before the next file is."""
     epoch_two, events = threading.Event(), []
 
-    def write(name: str, pieces: Any) -> None:
+    def write(name: str, pieces: Any, beside: str) -> None:
         events.append("begins")
         assert epoch_two.wait(60)
-        write_atomically(name, pieces)
+        write_atomically(name, pieces, beside)
         events.append("ends")
 
     monkeypatch.setattr("skbackprop._checkpoint.write_atomically", write)
@@ -240,6 +265,64 @@ def test_a_disk_that_is_full_stops_nothing(
     monkeypatch.undo()
     again = MODELS["adam"](random_state=0)
     assert_the_same(again.fit(X, LABELS, checkpoint=Checkpoint(path)), whole)
+
+
+def test_what_else_goes_wrong_is_told_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of another kind, and a system that has no more threads."""
+
+    def scarce(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def write(*_: Any) -> None:
+        raise MemoryError
+
+    model = MODELS["adam"](random_state=0)
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    model.fit(X, LABELS, checkpoint=Checkpoint(path, every=1))
+    assert epochs_in(path) == 8
+    monkeypatch.undo()
+    monkeypatch.setattr("skbackprop._checkpoint.write_atomically", write)
+    with pytest.warns(UserWarning, match="could not be written: MemoryError"):
+        model.fit(X, LABELS, checkpoint=Checkpoint(f"{path}.2", every=1))
+
+
+def test_an_interrupt_at_any_moment_is_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while a file is written: the lock goes when it is, and nothing is lost."""
+    real, writing = write_atomically, threading.Event()
+
+    def slow(name: str, pieces: Any, beside: str) -> None:
+        writing.set()
+        time.sleep(0.3)
+        real(name, pieces, beside)
+
+    def interrupt(epoch: Any) -> None:
+        if epoch.number == 3:
+            assert writing.wait(60)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    monkeypatch.setattr("skbackprop._checkpoint.write_atomically", slow)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        model = MODELS["adam"](random_state=0)
+        with watched(model, interrupt), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                model.fit(X, LABELS, checkpoint=Checkpoint(path, every=1))
+            except KeyboardInterrupt:
+                pass
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    # Nobody writes any more, and nobody holds the lock.
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    monkeypatch.undo()
+    whole, again = (MODELS["adam"](random_state=0) for _ in range(2))
+    assert_the_same(
+        again.fit(X, LABELS, checkpoint=Checkpoint(path)), whole.fit(X, LABELS)
+    )
 
 
 def test_a_folder_that_may_not_be_written_stops_nothing(

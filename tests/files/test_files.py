@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from skbackprop._files import write_atomically
+from skbackprop._files import Lock, Locked, OneAtATime, write_atomically
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="links and modes are of POSIX")
 
@@ -103,7 +103,7 @@ def test_a_process_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
     """SIGTERM and SIGKILL while one file after another is written."""
     path = tmp_path / "model"
     program = f"""
-from skbackprop._files import write_atomically
+from skbackprop._files import Lock, Locked, OneAtATime, write_atomically
 while True:
     for letter in b"ab":
         write_atomically({str(path)!r}, [bytes([letter]) * 50_000] * 20)
@@ -119,3 +119,171 @@ while True:
             process.wait()
             data = path.read_bytes()
             assert len(data) == 1_000_000 and len(set(data)) == 1
+
+
+@POSIX
+def test_nobody_reads_a_private_file_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, modes = tmp_path / "model", []
+    path.touch()
+    path.chmod(0o600)
+
+    def look(descriptor: int) -> None:
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+
+    def pieces() -> Any:
+        modes.extend(
+            stat.S_IMODE(each.stat().st_mode) for each in tmp_path.glob(".*-tmp")
+        )
+        yield b"secret"
+
+    monkeypatch.setattr(os, "fsync", look)
+    write_atomically(path, pieces())
+    # Of the file twice, and of its folder.
+    assert modes == [0o600, 0o600, stat.S_IMODE(tmp_path.stat().st_mode)]
+
+
+def test_what_a_killed_process_has_left_goes(tmp_path: Path) -> None:
+    path, beside = tmp_path / "model", tmp_path / "model.tmp"
+    beside.write_bytes(b"half")
+    write_atomically(path, [b"new"], str(beside))
+    assert path.read_bytes() == b"new" and names(tmp_path) == {"model"}
+
+
+@pytest.mark.parametrize("path", ["", b""])
+def test_an_empty_path_is_refused(path: Any) -> None:
+    with pytest.raises(ValueError, match="must not be empty"):
+        write_atomically(path, [b""])
+
+
+def test_a_path_of_bytes_is_one(tmp_path: Path) -> None:
+    write_atomically(os.fsencode(tmp_path / "model"), [b"x"])
+    assert names(tmp_path) == {"model"}
+
+
+# Locks ------------------------------------------------------------------------
+
+
+def test_a_lock_has_one_holder(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    one, other = Lock(path), Lock(path)
+    one.acquire()
+    with pytest.raises(Locked):
+        other.acquire()
+    other.release()  # of nothing
+    program = f"""
+from skbackprop._files import Lock, Locked
+try:
+    Lock({path!r}).acquire()
+except Locked:
+    print("locked")
+"""
+    command = [sys.executable, "-c", program]
+    assert subprocess.check_output(command, cwd=tmp_path).strip() == b"locked"
+    one.release()
+    other.acquire()
+    other.release()
+    assert names(tmp_path) == set()
+    assert subprocess.check_output(command, cwd=tmp_path).strip() == b""
+
+
+@POSIX
+def test_two_names_of_a_file_are_one_lock(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    one = Lock(str(tmp_path / "there" / "lock"))
+    one.acquire()
+    with pytest.raises(Locked):
+        Lock(str(tmp_path / "link" / "lock")).acquire()
+    one.release()
+
+
+def test_a_lock_that_is_half_taken_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "lock")
+    lock = Lock(path)
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os.path, "samestat", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lock.acquire()
+    monkeypatch.undo()
+    lock.release()
+    other = Lock(path)
+    other.acquire()
+    other.release()
+
+
+@POSIX
+def test_a_fork_does_not_hold_the_lock(tmp_path: Path) -> None:
+    """A child that outlives its parent, as the workers of a scorer may."""
+    path = str(tmp_path / "lock")
+    program = f"""
+import os, sys, time
+from skbackprop._files import Lock
+lock = Lock({path!r})
+lock.acquire()
+if os.fork() == 0:
+    os.close(1)
+    time.sleep(60)
+    os._exit(0)
+print("held", flush=True)
+os.kill(os.getpid(), 9)
+"""
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path)
+    with process.stdout:
+        assert process.stdout.readline().strip() == b"held"
+    process.wait()
+    lock = Lock(path)
+    lock.acquire()
+    lock.release()
+
+
+# A thread that writes ---------------------------------------------------------
+
+
+def test_calls_are_made_one_after_the_other() -> None:
+    made: list[int] = []
+    writer = OneAtATime()
+    writer.start()
+    for n in range(50):
+        writer.ask(lambda n=n: made.append(n))
+    writer.finish()
+    assert made == [*range(50)] and writer.failure is None
+
+
+def test_the_first_failure_is_kept() -> None:
+    writer = OneAtATime()
+    writer.start()
+    for error in ValueError("one"), MemoryError("two"):
+
+        def fail(error: Exception = error) -> None:
+            raise error
+
+        writer.ask(fail)
+    writer.finish()
+    assert str(writer.failure) == "one"
+
+
+def test_an_interrupt_waits_for_the_last_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is raised then."""
+    writer, made, interrupted = OneAtATime(), [], []
+    writer.start()
+    real = writer._thread.join
+
+    def join(timeout: float) -> None:
+        if not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        real(timeout)
+
+    monkeypatch.setattr(writer._thread, "join", join)
+    writer.ask(lambda: (time.sleep(0.2), made.append(1)))
+    with pytest.raises(KeyboardInterrupt):
+        writer.finish()
+    assert made == [1] and not writer._thread.is_alive()

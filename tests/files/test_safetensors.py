@@ -119,7 +119,8 @@ BROKEN = {
     "no place": file_of({"a": ENTRY | {"data_offsets": [2, 0]}}, b"12"),
     "begin where": file_of({"a": ENTRY | {"data_offsets": [1, 3]}}, b"123"),
     "not begin": file_of({"a": ENTRY, "b": ENTRY}, b"12"),
-    "bytes that its shape": file_of({"a": ENTRY | {"shape": [2**62, 4]}}, b"12"),
+    "bytes that its shape": file_of({"a": ENTRY | {"shape": [2**30, 4]}}, b"12"),
+    "beyond all memory": file_of({"a": ENTRY | {"shape": [0, 2**62, 2**62]}}, b"12"),
     "belong to no array": file_of({"a": ENTRY}, b"123"),
     "no boolean": file_of({"a": ENTRY | {"dtype": "BOOL"}}, b"\1\2"),
     "more values than": file_of(b"[" + b"[]," * 500_000 + b"[]]"),
@@ -135,6 +136,13 @@ def test_broken_layouts_are_refused(says: str) -> None:
 def test_brackets_in_strings_are_no_depth() -> None:
     metadata = {"[[[" * 100: '"[{' * 100 + "\\"}
     assert parse(b"".join(layout(metadata, {})))[0] == metadata
+
+
+def test_a_string_that_never_ends_is_soon_refused() -> None:
+    """A scan that gave back what it has read would take hours."""
+    for header in b'"' + b'\\"' * 2_000_000, b'"' * 2_000_001, b'"\\' * 1_000_000:
+        with pytest.raises(ModelFormatError):
+            parse(file_of(header, bytes(50_000_000)))
 
 
 @pytest.fixture(scope="module")

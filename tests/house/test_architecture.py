@@ -91,6 +91,7 @@ ALLOWED: dict[str, set[str]] = {
         "_description",
         "_evaluation",
         "_features",
+        "_fingerprint",
         "_inputs",
         "_layers",
         "_observers",
@@ -196,6 +197,7 @@ ALLOWED: dict[str, set[str]] = {
         "_constraints",
         "_evaluation",
         "_features",
+        "_fingerprint",
         "_hyperparameters",
         "_inputs",
         "_layers",
@@ -215,6 +217,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "_call": {
         "_checkpoint",
+        "_fingerprint",
         "_inputs",
         "_state",
         "_targets",
@@ -223,12 +226,13 @@ ALLOWED: dict[str, set[str]] = {
     "_checkpoint": {
         "_checkpoint_file",
         "_files",
+        "_fingerprint",
         "_observers",
         "_safetensors",
         "_state",
-        "_version",
         "_warn",
     },
+    "_fingerprint": {"_version"},
     "_checkpoint_file": {"_plain", "_safetensors", "_value_checks", "_version"},
     "_hyperparameters": {
         "_constraints",
@@ -258,7 +262,6 @@ ALLOWED: dict[str, set[str]] = {
         "core.optimizers",
         "core.topology",
     },
-    "_value_checks": set(),
     "_messages": {"_constraints", "_state"},
     "_splits": {"_inputs", "_layers"},
     "_validation": {
@@ -302,7 +305,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "_state": {"_layers", "_schedules", "core.optimizers", "core.topology"},
     "_schedules": {"_layers"},
-    "_plain": {"_layers", "_safetensors"},
+    "_plain": {"_layers", "_safetensors", "_value_checks"},
     "_safetensors": {"_layers"},
     # network
     "_network": {"_arguments", "_evaluation", "_fitted", "_layers", "core"},
@@ -313,6 +316,7 @@ ALLOWED: dict[str, set[str]] = {
     "_threads": {"core", "core.team"},
     "_layers": {"core.activations", "core.embeddings", "core.losses", "core.topology"},
     # anybody's
+    "_value_checks": set(),
     "_files": set(),
     "_snapshot": {"_warn"},
     "_warn": set(),
