@@ -19,7 +19,7 @@ from ._files import Lock, Locked, OneAtATime, path_text, write_atomically
 from ._fingerprint import check_stream
 from ._observers import Epoch, Observer
 from ._safetensors import ModelFormatError
-from ._state import Ending, State
+from ._state import Ending, State, stream_at
 from ._warn import warn_user
 
 #: Between two writes, where nothing else is asked for.
@@ -228,10 +228,10 @@ class Session(Observer):
         self.max_iter = max_iter
         check_stream(random_state)
         if self._stream is None:
-            self._stream = _copy(random_state)
+            self._stream = stream_at(random_state.get_state(legacy=False))
             return random_state
         if random_state is np.random.mtrand._rand:  # everybody's: left as it is
-            return _copy(self._stream)
+            return stream_at(self._stream.get_state(legacy=False))
         random_state.set_state(self._stream.get_state(legacy=False))
         return random_state
 
@@ -374,9 +374,3 @@ def session_of(
             session.close()
         finally:
             lock.release()
-
-
-def _copy(stream: np.random.RandomState) -> np.random.RandomState:
-    twin = np.random.RandomState(0)
-    twin.set_state(stream.get_state(legacy=False))
-    return twin

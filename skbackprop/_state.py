@@ -161,7 +161,7 @@ class State:
             "moments": self.moments.copy(),
             "steps": self.optimizer.t,
             "learning_rate": self.optimizer.learning_rate,
-            "random_state": _stream_at(self.random_state.get_state(legacy=False)),
+            "random_state": stream_at(self.random_state.get_state(legacy=False)),
             "order": self.order.copy(),
             "history": self.history.as_plain(),
             "best": None,
@@ -171,7 +171,7 @@ class State:
             best = self.best._asdict()
             del best["history"]
             if self.best.stream is not None:
-                best["stream"] = _stream_at(self.best.stream)
+                best["stream"] = stream_at(self.best.stream)
             plain["best"] = best
         return plain
 
@@ -330,7 +330,7 @@ class Continuation:
         )
 
 
-def _stream_at(state: Any) -> np.random.RandomState:
+def stream_at(state: Any) -> np.random.RandomState:
     """A stream of its own, at a state of another."""
     stream = np.random.RandomState(0)
     stream.set_state(state)

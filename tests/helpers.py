@@ -176,6 +176,14 @@ def outputs_by_reference(net: Network, X: Array) -> Array:
 QUICK = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0}
 
 
+def assert_close_to_rounding(name: str, actual: Array, desired: Array) -> None:
+    """Outputs recorded elsewhere, equal to rounding of the network's type."""
+    assert actual.dtype == desired.dtype and actual.shape == desired.shape
+    single = "tabular" in name or name.endswith("float32")
+    rounding = 1e-5 if single else 1e-11
+    assert_allclose(actual, desired, rtol=rounding, atol=rounding)
+
+
 # A fitted model that must stay what it is ---------------------------------------
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import skops.io
+from helpers import assert_close_to_rounding
 from sources import ROOT, TESTS
 
 HERE = TESTS / "pickles"
@@ -43,14 +44,6 @@ def expected() -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def close(name: str, actual: np.ndarray, desired: np.ndarray) -> None:
-    """Equal to rounding of the network's type."""
-    assert actual.dtype == desired.dtype and actual.shape == desired.shape
-    single = "tabular" in name or name.endswith("float32")
-    rounding = 1e-5 if single else 1e-11
-    np.testing.assert_allclose(actual, desired, rtol=rounding, atol=rounding)
-
-
 def test_every_pickle_is_tested() -> None:
     assert sorted(path.stem for path in OLD.glob("*.pickle")) == sorted(make.MAKERS)
 
@@ -59,7 +52,7 @@ def test_every_pickle_is_tested() -> None:
 def test_old_pickles_predict_the_same(
     name: str, expected: dict[str, np.ndarray]
 ) -> None:
-    close(name, make.outputs(load(name)), expected[name])
+    assert_close_to_rounding(name, make.outputs(load(name)), expected[name])
 
 
 @pytest.mark.parametrize(
@@ -67,7 +60,9 @@ def test_old_pickles_predict_the_same(
 )
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_old_pickles_go_on_training(name: str, expected: dict[str, np.ndarray]) -> None:
-    close(name, make.continued(name, load(name)), expected[f"{name}_continued"])
+    assert_close_to_rounding(
+        name, make.continued(name, load(name)), expected[f"{name}_continued"]
+    )
 
 
 @pytest.mark.parametrize("name", make.MAKERS)

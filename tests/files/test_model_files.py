@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import assert_close_to_rounding
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -288,14 +289,6 @@ def expected() -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def close(name: str, actual: np.ndarray, desired: np.ndarray) -> None:
-    """Equal to rounding of the network's type."""
-    assert actual.dtype == desired.dtype and actual.shape == desired.shape
-    single = "tabular" in name or name.endswith("float32")
-    rounding = 1e-5 if single else 1e-11
-    np.testing.assert_allclose(actual, desired, rtol=rounding, atol=rounding)
-
-
 def test_every_golden_file_is_tested() -> None:
     assert {path.stem for path in GOLDEN.glob("*.safetensors")} == set(make.MAKERS)
 
@@ -304,11 +297,11 @@ def test_every_golden_file_is_tested() -> None:
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_golden_files_are_read(name: str, expected: dict[str, np.ndarray]) -> None:
     model = load_model(GOLDEN / f"{name}.safetensors")
-    close(name, make.outputs(model), expected[name])
+    assert_close_to_rounding(name, make.outputs(model), expected[name])
     later = make.pickles.continued(name, model)
     assert (later is not None) == make.can_go_on(name)
     if later is not None:
-        close(name, later, expected[f"{name}_continued"])
+        assert_close_to_rounding(name, later, expected[f"{name}_continued"])
 
 
 # What is refused --------------------------------------------------------------

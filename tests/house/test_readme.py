@@ -3,6 +3,7 @@
 Answers for: README.md, docs/tabular.md, docs/model_format.md, docs/reliability.md.
 """
 
+import doctest
 import re
 from textwrap import dedent
 
@@ -10,6 +11,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sources import ROOT, read
 
+import skbackprop
 from skbackprop import BackpropMLPClassifier
 
 FENCED = re.compile(r"^ *```python\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -75,6 +77,21 @@ def test_pages_of_files_run(page, capsys, tmp_path, monkeypatch):
         quick = block.replace("max_iter=500", "max_iter=500, tol=0.1")
         run(quick, capsys, {"model": model, "X": X, "y": y})
     assert any(tmp_path.iterdir())
+
+
+#: What show_versions prints is of the machine.
+EXAMPLES = sorted({*skbackprop.__all__} - {"__version__", "show_versions"})
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_examples_of_docstrings_run(name):
+    """As they are printed."""
+    public = getattr(skbackprop, name)
+    runner = doctest.DocTestRunner(verbose=False)
+    for example in doctest.DocTestFinder().find(public, name):
+        runner.run(example)
+    assert runner.summarize(verbose=False).failed == 0
 
 
 def test_tabular_quantiles_increase(capsys):
