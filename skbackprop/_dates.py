@@ -20,7 +20,7 @@ _TIMES = (
 )
 
 
-def refuse_dates(dtype_or_type: Any, given: Any, label: str) -> None:
+def refuse_dates(dtype_or_type: Any, given: Any, label: str, advice: str = "") -> None:
     """Raise where values are dates, times or durations, or categories of these.
 
     Parameters
@@ -32,6 +32,8 @@ def refuse_dates(dtype_or_type: Any, given: Any, label: str) -> None:
         What the message calls it, such as the dtype or the name of the type.
     label : str
         What the message begins with, such as "Column 'day'".
+    advice : str
+        What the user may do besides.
 
     Raises
     ------
@@ -39,8 +41,9 @@ def refuse_dates(dtype_or_type: Any, given: Any, label: str) -> None:
     """
     if _is_of_dates(dtype_or_type):
         raise TypeError(
-            f"{label} contains dates or times ({given}). Replace it by numbers, such "
-            "as the year, the month, the day of the week, or the days since a date."
+            f"{label} contains dates or times ({given}). {advice}Replace it by "
+            "numbers, such as the year, the month, the day of the week, or the days "
+            "since a date."
         )
 
 

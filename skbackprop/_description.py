@@ -225,6 +225,7 @@ def level_links(state: Mapping[str, Any], n_outputs: int) -> int:
 _ENCODER = (
     *_FEATURES,
     Field("numeric_features_", array("int64", "n_numbers", least=0)),
+    Field("date_features_", array("int64", "", least=0), optional=True),
     Field("categorical_features_", array("int64", "n_categorical", least=0)),
     Field("dropped_features_", array("int64", "", least=0)),
     Field("center_", array("float64", "n_numbers")),
@@ -301,13 +302,24 @@ _ENSEMBLE = (
 )
 
 
-def encoder_links(state: Mapping[str, Any], derived: Mapping[str, Any]) -> None:
+def encoder_links(
+    state: Mapping[str, Any], derived: Mapping[str, Any], n_parts: int
+) -> None:
     """Every column is read once, and what follows from it is what is there."""
     n, numeric = state["n_features_in_"], state["numeric_features_"]
-    columns = np.concatenate([numeric, state["categorical_features_"]])
+    single, counts = np.unique(numeric, return_counts=True)
+    columns = np.concatenate([single, state["categorical_features_"]])
     need(
         len(columns) == n and np.array_equal(np.sort(columns), np.arange(n)),
         "numeric_features_ and categorical_features_ must be the columns, each once.",
+    )
+    dates = state["date_features_"]
+    need(
+        (np.diff(dates) > 0).all()
+        and np.isin(dates, single).all()
+        and np.array_equal(counts, np.where(np.isin(single, dates), n_parts, 1))
+        and (np.diff(numeric) >= 0).all(),
+        "numeric_features_ must hold the columns of date_features_ once for each part.",
     )
     need(
         np.isin(state["indicator_features_"], numeric).all()

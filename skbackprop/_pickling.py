@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -28,6 +29,9 @@ class Pickled(BaseEstimator):
 
     def _from_plain(self, state: dict[str, Any]) -> None:
         """Take attributes as ``_to_plain`` has made them, here or in 0.1.0."""
+        for name, parameter in signature(type(self)).parameters.items():
+            if name not in state and name not in self.__dict__:
+                state[name] = parameter.default  # of a version that did not have it
         self.__dict__.update(state)
 
     def _check_restored(self) -> None:

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from heapq import nsmallest
+from itertools import chain, repeat
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from .._layers import Array
+from .._warn import warn_user
 from ._columns import MISSING_TEXTS, Column, number_of
 
 #: A column with at most one cell in so many that is no number may be meant as numbers.
@@ -188,6 +190,26 @@ def _is_exact(text: str) -> bool:
     return False
 
 
+def codes_as_fitted(
+    column: Column, known: list[Any], has_missing: bool
+) -> tuple[Array, str | None]:
+    """The code of each row, 0 where unknown, and what there is to say of them.
+
+    The code of missing comes after those of ``known``, which count from 1.
+    """
+    codes, values = column.factorized()
+    values, types = canonical_values(values)
+    code_of = {value: code for code, value in enumerate(known, 1)}
+    # At its end, where -1 points to: the code of missing.
+    of_missing = (len(known) + 1) * has_missing
+    of_values = map(code_of.get, values, repeat(0))
+    lookup = np.fromiter(chain(of_values, [of_missing]), np.int32)
+    how = None
+    if not lookup[:-1].all():
+        how = read_as_fitted(lookup, code_of, codes, values, types)
+    return lookup[codes], how
+
+
 def read_as_fitted(
     lookup: Array,
     code_of: dict[Any, int],
@@ -242,6 +264,24 @@ def read_as_fitted(
         f"held {fitted} in fit and holds {kind_of[type(example)]} now, such as "
         f"{reprlib.repr(example)}"
     )
+
+
+def warn_of_doubtful(texts: list[str]) -> None:
+    """Columns that ``fit`` may have taken for what they are not."""
+    if texts:
+        warn_user(
+            f"{' '.join(texts)} Convert such a column to numbers, or name it in "
+            "categorical_features if it holds categories."
+        )
+
+
+def warn_of_changed(texts: list[str]) -> None:
+    """Columns that have another type now."""
+    if texts:
+        warn_user(
+            f"{'; '.join(texts)}. Values that cannot be read as those of fit count as "
+            "unknown. Give the column the type that it had in fit."
+        )
 
 
 def _sort_key(values: list[Any]) -> Callable[[Any], Any] | None:

@@ -45,6 +45,9 @@ class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
         gets an embedding, a row of trained numbers for each category.
     min_frequency : int, default=1
         A category in fewer training rows counts as unknown.
+    dates : {'error', 'numbers'}, default='error'
+        Whether a column of dates is refused or becomes numbers: the days since 1970,
+        the year, the month, the day of the week and the hour.
     hidden_layer_sizes : int or sequence of int, default=None
         Units of each hidden layer.
     activation : str, default=None
@@ -157,6 +160,7 @@ class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
         categorical_features: Any = "from_dtype",
         max_one_hot: Any = 0,
         min_frequency: int = 1,
+        dates: str = "error",
         hidden_layer_sizes: Any = None,
         activation: str | None = None,
         n_folds: int | None = None,
@@ -181,6 +185,7 @@ class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
         self.categorical_features = categorical_features
         self.max_one_hot = max_one_hot
         self.min_frequency = min_frequency
+        self.dates = dates
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.n_folds = n_folds
@@ -217,8 +222,8 @@ class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
-            Numbers, categories and booleans, missing ones too. Dates are refused, with
-            advice.
+            Numbers, categories and booleans, missing ones too; dates where ``dates``
+            says so.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or an indicator matrix of several labels.
         sample_weight : array-like of shape (n_samples,), default=None

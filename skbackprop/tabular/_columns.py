@@ -21,9 +21,10 @@ from sklearn.utils import check_array
 
 from .._dates import refuse_dates
 from .._layers import Array
+from ._days import NAT, as_datetimes, datetimes_of_text, is_date
 
 #: Kinds of column.
-NUMBER, CATEGORY = "number", "category"
+NUMBER, CATEGORY, DATE = "number", "category", "date"
 
 #: What Python, NumPy and pandas write for a missing value.
 MISSING_TEXTS = frozenset({"nan", "None", "<NA>"})
@@ -31,24 +32,28 @@ MISSING_TEXTS = frozenset({"nan", "None", "<NA>"})
 
 @dataclass(frozen=True)
 class Column:
-    """One column, as one of three: numbers, Python objects, or codes of values."""
+    """One column: numbers, Python objects, codes of values, or dates."""
 
     #: "column 'age'", for error messages.
     label: str
     kind: str
-    #: Numbers, booleans or objects, shape (n,); or codes into ``values``, -1 missing.
+    #: Numbers, booleans, objects or datetime64[us], shape (n,); or codes into
+    #: ``values``, -1 missing.
     data: Array
     #: Which rows are missing, beside the NaN of ``data``.
     missing: Array | None = None
     values: list[Any] | None = None
     #: Whether somebody has given it a type of categories.
     declared: bool = False
+    #: Of dates: what a message calls their type.
+    given: Any = None
 
     def numbers(self, read_text: bool = False) -> Array:
         """The column in float64, shape (n,), NaN where missing; infinity raises.
 
         Text raises, but for that of numbers where it is to be read.
         """
+        self.refuse_dates()
         if self.values is not None:
             lookup = np.append(_floats(self.values, self.label, read_text), np.nan)
             numbers = lookup[self.data]
@@ -75,12 +80,31 @@ class Column:
 
         Values that are equal, such as 1 and 1.0, may still have several codes.
         """
+        self.refuse_dates()
         if self.values is not None:
             return self.data, self.values
         codes, values = _factorize(self.data)
         if self.missing is not None:
             codes = np.where(self.missing, -1, codes)
         return codes, values
+
+    def dates(self) -> Array:
+        """The column in datetime64[us], shape (n,), NaT where missing.
+
+        Text is read where it is ISO 8601; numbers, and other text, raise.
+        """
+        if self.kind == DATE:
+            return self.data
+        if self.kind == NUMBER and np.isnan(self.numbers()).all():
+            return np.full(len(self.data), "NaT", "datetime64[us]")
+        codes, values = self.factorized()
+        return np.append(datetimes_of_text(values, self.label), NAT)[codes]
+
+    def refuse_dates(self) -> None:
+        """Raise where the column holds dates."""
+        if self.kind == DATE:
+            advice = "Pass dates='numbers' to have its parts as numbers. "
+            refuse_dates(datetime.date, self.given, self.label, advice)
 
 
 @dataclass(frozen=True)
@@ -187,8 +211,16 @@ def _of_numpy(data: Array, label: str) -> Column:
         return Column(label, CATEGORY, data)
     if kind in "US":
         return Column(label, CATEGORY, data.astype(object))
+    if kind == "M":
+        dates = data.astype("datetime64[us]")
+        return Column(label, DATE, dates, given=data.dtype)
     if kind == "O":
-        return Column(label, _kind_of_objects(data, label), data)
+        kind = _kind_of_objects(data, label)
+        if kind != DATE:
+            return Column(label, kind, data)
+        absent = _absent(data)
+        given = type(data[int(absent.argmin())]).__name__
+        return Column(label, DATE, as_datetimes(data, absent), given=given)
     _refuse(data.dtype.type, data.dtype, label)
     raise _unreadable(data.dtype, label)
 
@@ -204,6 +236,9 @@ def _of_pandas(pandas: Any, series: Any, label: str) -> Column:
     # PyArrow gives its type of nothing but nulls no type of Python's.
     if str(dtype) == "null[pyarrow]":
         return Column(label, NUMBER, np.full(len(series), np.nan))
+    if getattr(dtype, "kind", "") == "M" and is_date(dtype.type):
+        dates = _without_zone(series).astype("datetime64[us]").to_numpy()
+        return Column(label, DATE, dates, given=dtype)
     refuse_dates(dtype, dtype, label)  # a dictionary of PyArrow's too
     _refuse(dtype.type, dtype, label)
     plain = {"i": np.int64, "u": np.uint64, "f": np.float64, "b": np.bool_}
@@ -217,6 +252,13 @@ def _of_pandas(pandas: Any, series: Any, label: str) -> Column:
     codes, values = pandas.factorize(series)
     declared = dtype.name.startswith("dictionary")
     return Column(label, CATEGORY, codes, values=values.tolist(), declared=declared)
+
+
+def _without_zone(series: Any) -> Any:
+    """Dates as the clocks of their places show them."""
+    arrow = getattr(series.dtype, "pyarrow_dtype", None)
+    zone = getattr(series.dtype, "tz", None) or getattr(arrow, "tz", None)
+    return series if zone is None else series.dt.tz_localize(None)
 
 
 def _of_polars(polars: Any, series: Any, label: str) -> Column:
@@ -236,6 +278,11 @@ def _of_polars(polars: Any, series: Any, label: str) -> Column:
         data = np.empty(len(series), dtype=object)
         data[:] = series.to_list()
         return _of_numpy(data, label)
+    if dtype in (polars.Date, polars.Datetime):
+        if getattr(dtype, "time_zone", None) is not None:
+            series = series.dt.replace_time_zone(None)
+        dates = series.cast(polars.Datetime("us")).to_numpy()
+        return Column(label, DATE, dates, given=dtype)
     if dtype.is_temporal():
         _refuse(datetime.date, dtype, label)
     if dtype.is_nested():
@@ -353,6 +400,8 @@ def _kind_of_objects(data: Array, label: str) -> str:
     types -= {type(None)}
     if pandas is not None:
         types -= {type(pandas.NA), type(pandas.NaT)}
+    if types and all(map(is_date, types)):
+        return DATE
     for value_type in types:
         _refuse(value_type, value_type.__name__, label)
     if all(_is_number(value_type) for value_type in types):
@@ -381,20 +430,3 @@ def _unreadable(dtype: Any, label: str) -> TypeError:
         f"{label} has the type {dtype}. It must contain numbers, strings, booleans or "
         "categories."
     )
-
-
-def input_names(given: Any, names: Array | None, n: int) -> list[str]:
-    """The names of the columns of X, as given or as known."""
-    if given is None:
-        if names is None:
-            return [f"x{j}" for j in range(n)]
-        return names.tolist()
-    given = np.asarray(given, dtype=object)
-    if names is not None and not np.array_equal(names, given):
-        raise ValueError("input_features is not equal to feature_names_in_")
-    if len(given) != n:
-        raise ValueError(
-            "input_features should have length equal to number of features "
-            f"({n}), got {len(given)}"
-        )
-    return given.tolist()

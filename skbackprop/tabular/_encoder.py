@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -16,23 +15,20 @@ from .._description import encoder_links
 from .._layers import Array
 from .._pickling import Pickled
 from .._snapshot import fit_at_once, reads_at_once
-from .._warn import warn_user
 from ._categories import (
-    canonical_values,
     cells_among_numbers,
     chosen_categorical,
+    codes_as_fitted,
     count_categories,
     encoding_of,
     frequent,
     plain_width,
-    read_as_fitted,
+    warn_of_changed,
+    warn_of_doubtful,
 )
-from ._columns import (
-    CATEGORY,
-    Columns,
-    input_names,
-    read_columns,
-)
+from ._columns import CATEGORY, DATE, Columns, read_columns
+from ._days import PARTS, date_parts, parts_of
+from ._names import input_names, made_unique
 from ._numbers import center_and_scale, scaled, write_columns
 from ._rules import ENCODER_RULES
 
@@ -73,6 +69,10 @@ class TabularEncoder(TransformerMixin, Pickled):
         The bound c of the smooth clipping x / sqrt(1 + (x / c)^2) of scaled numbers,
         which changes small ones little and maps any other into [-c, c]. None leaves
         them as they are, down to the largest number that float32 holds.
+    dates : {'error', 'numbers'}, default='error'
+        What becomes of a column of dates. 'numbers': five numbers, the days since
+        1970, the year, the month, the day of the week (Monday is 0) and the hour, as
+        the clock of the date's own time zone shows them. 'error': it is refused.
 
     Attributes
     ----------
@@ -81,7 +81,9 @@ class TabularEncoder(TransformerMixin, Pickled):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where all of them are strings.
     numeric_features_ : ndarray of shape (n_numbers,)
-        Indices of the columns read as numbers.
+        Indices of the columns read as numbers; a column of dates comes five times.
+    date_features_ : ndarray
+        Indices of the columns of dates.
     categorical_features_ : ndarray of shape (n_categorical,)
         Indices of the columns read as categories.
     dropped_features_ : ndarray
@@ -141,8 +143,9 @@ class TabularEncoder(TransformerMixin, Pickled):
     tenths of it are numbers or their text, as where one cell is "?". A column that is
     named in ``categorical_features`` or has a type of categories is believed.
 
-    Dates, times, lists and other nested values raise a TypeError, complex numbers and
-    infinity a ValueError; both name the column.
+    Times, lists and other nested values raise a TypeError, and so do dates, but with
+    ``dates='numbers'``; complex numbers and infinity a ValueError; both name the
+    column. Where ``fit`` saw dates, ``transform`` reads text of ISO 8601 too.
 
     Scaling and smooth clipping are those of [1]_.
 
@@ -177,6 +180,7 @@ class TabularEncoder(TransformerMixin, Pickled):
         max_categories: int = 1000,
         missing: str = "indicator",
         clip: float | None = 3.0,
+        dates: str = "error",
     ) -> None:
         self.categorical_features = categorical_features
         self.max_one_hot = max_one_hot
@@ -184,6 +188,7 @@ class TabularEncoder(TransformerMixin, Pickled):
         self.max_categories = max_categories
         self.missing = missing
         self.clip = clip
+        self.dates = dates
 
     def fit(self, X: Any, y: Any = None) -> TabularEncoder:
         """Learn the medians, the ranges and the categories of X.
@@ -262,10 +267,11 @@ class TabularEncoder(TransformerMixin, Pickled):
         Returns
         -------
         names : ndarray of str objects, shape (n_columns_out,)
-            ``age`` for the numbers and for the codes of column age, ``age_missing``
-            for its indicator, ``color_red`` for a category, ``color_missing`` for its
-            missing values, ``sex_male`` for a binary column that is +1 for male. A
-            name that is taken already gets underscores at its end.
+            ``age`` for the numbers and for the codes of column age, ``day_year`` for
+            the year of a column of dates, ``age_missing`` for an indicator,
+            ``color_red`` for a category, ``color_missing`` for its missing values,
+            ``sex_male`` for a binary column that is +1 for male. A name that is taken
+            already gets underscores at its end.
 
         Raises
         ------
@@ -278,7 +284,11 @@ class TabularEncoder(TransformerMixin, Pickled):
             getattr(self, "feature_names_in_", None),
             self.n_features_in_,
         )
-        names = [source[j] for j in self.numeric_features_[self.scale_ > 0]]
+        names = [
+            source[j] if part is None else f"{source[j]}_{PARTS[part]}"
+            for j, part, _, scale in self._numbers()
+            if scale > 0
+        ]
         names += [f"{source[j]}_missing" for j in self.indicator_features_]
         for j, categories, missing, encoding in self._category_columns():
             if encoding == "binary":
@@ -289,13 +299,7 @@ class TabularEncoder(TransformerMixin, Pickled):
         for j, _, _, encoding in self._category_columns():
             if encoding == "codes":
                 names.append(source[j])
-        taken: set[str] = set()
-        for place, name in enumerate(names):
-            while name in taken:
-                name += "_"
-            names[place] = name
-            taken.add(name)
-        return np.array(names, dtype=object)
+        return np.array(made_unique(names), dtype=object)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -313,11 +317,14 @@ class TabularEncoder(TransformerMixin, Pickled):
             self.categorical_features, names, self.n_features_in_
         )
         doubtful: list[str] = []
-        center, scale, gaps, numeric = [], [], [], []
+        center, scale, gaps, numeric, dates = [], [], [], [], []
         categorical, categories, missing, encodings = [], [], [], []
         for j in range(self.n_features_in_):
             column = columns[j]
-            if column.kind == CATEGORY if chosen is None else chosen[j]:
+            if column.kind == DATE and self.dates == "numbers":
+                dates.append(j)
+                parts = date_parts(column.dates())
+            elif column.kind == CATEGORY if chosen is None else chosen[j]:
                 totals, n_missing = count_categories(column)
                 known = frequent(totals, self.min_frequency, self.max_categories)
                 has_missing, has_unknown = n_missing > 0, len(known) < len(totals)
@@ -329,10 +336,13 @@ class TabularEncoder(TransformerMixin, Pickled):
                 encodings.append(
                     encoding_of(known, has_missing, has_unknown, self.max_one_hot)
                 )
+                continue
             else:
-                x = column.numbers()
+                parts = column.numbers()[None]
+            for part, x in enumerate(parts):
                 present = x[~np.isnan(x)]
-                has_gaps = 0 < len(present) < len(x)
+                # All parts of a date are missing together: the first one says it.
+                has_gaps = 0 < len(present) < len(x) and part == 0
                 middle, spread = center_and_scale(present)
                 if spread == 0 and has_gaps and self.missing == "nan":
                     spread = 1.0  # 0 and NaN tell rows apart
@@ -340,12 +350,9 @@ class TabularEncoder(TransformerMixin, Pickled):
                 center.append(middle)
                 scale.append(spread)
                 gaps.append(has_gaps and self.missing == "indicator")
-        if doubtful:
-            warn_user(
-                f"{' '.join(doubtful)} Convert such a column to numbers, or name it in "
-                "categorical_features if it holds categories."
-            )
+        warn_of_doubtful(doubtful)
         self.numeric_features_ = np.array(numeric, dtype=np.intp)
+        self.date_features_ = np.array(dates, dtype=np.intp)
         self.center_ = np.array(center, dtype=np.float64)
         self.scale_ = np.array(scale, dtype=np.float64)
         self.categorical_features_ = np.array(categorical, dtype=np.intp)
@@ -358,8 +365,8 @@ class TabularEncoder(TransformerMixin, Pickled):
 
     def _derived(self) -> dict[str, Any]:
         """The attributes that follow from the others."""
-        gaps = np.isin(self.numeric_features_, self.indicator_features_)
-        silent = self.numeric_features_[(self.scale_ == 0) & ~gaps]
+        told = [*self.numeric_features_[self.scale_ > 0], *self.indicator_features_]
+        silent = np.setdiff1d(self.numeric_features_, told)
         constant = [j for j, *_, how in self._category_columns() if how == "dropped"]
         n_plain, cardinalities = len(self.indicator_features_), []
         for _, known, has_missing, encoding in self._category_columns():
@@ -374,7 +381,12 @@ class TabularEncoder(TransformerMixin, Pickled):
         }
 
     def _check_restored(self) -> None:
-        encoder_links(self.__dict__, self._derived())
+        encoder_links(self.__dict__, self._derived(), len(PARTS))
+
+    def _from_plain(self, state: dict[str, Any]) -> None:
+        if "numeric_features_" in state:  # in 0.1.0 there were no dates
+            state.setdefault("date_features_", np.zeros(0, np.intp))
+        super()._from_plain(state)
 
     def _category_columns(self) -> Iterator[tuple[int, list[Any], bool, str]]:
         """Index, categories, whether missing is one more of them, and encoding."""
@@ -386,24 +398,26 @@ class TabularEncoder(TransformerMixin, Pickled):
             strict=True,
         )
 
+    def _numbers(self) -> Iterator[tuple[int, int | None, float, float]]:
+        """Column, part of a date or None, centre and scale of every number."""
+        numeric = self.numeric_features_
+        parts = parts_of(numeric, self.date_features_)
+        return zip(numeric.tolist(), parts, self.center_, self.scale_, strict=True)
+
     def _numeric_columns(self, columns: Columns) -> Iterator[tuple[int, Array]]:
         """Place in the output and content of every scaled number and indicator."""
         place = 0
-        indicators = dict(
-            zip(
-                self.indicator_features_.tolist(),
-                range(self.n_numeric_, self.n_numeric_ + self.n_plain_),
-                strict=False,
-            )
-        )
-        for j, center, scale in zip(
-            self.numeric_features_.tolist(), self.center_, self.scale_, strict=True
-        ):
-            if scale == 0 and j not in indicators:
+        told = enumerate(self.indicator_features_.tolist(), self.n_numeric_)
+        indicators = {j: place for place, j in told}
+        parts = None
+        for j, part, center, scale in self._numbers():
+            if part == 0:
+                parts = date_parts(columns[j].dates())
+            if scale == 0 and (part or j not in indicators):
                 continue
-            x = columns[j].numbers(read_text=True)
+            x = columns[j].numbers(read_text=True) if part is None else parts[part]
             absent = np.isnan(x)
-            if j in indicators:
+            if j in indicators and not part:
                 yield indicators[j], absent
             if scale > 0:
                 z = scaled(x, center, scale, self.clip)
@@ -419,30 +433,17 @@ class TabularEncoder(TransformerMixin, Pickled):
         for j, known, has_missing, encoding in self._category_columns():
             if encoding == "dropped":
                 continue
-            codes, values = columns[j].factorized()
-            values, types = canonical_values(values)
-            code_of = {value: code for code, value in enumerate(known, 1)}
-            # At its end, where -1 points to: the code of missing.
-            of_missing = (len(known) + 1) * has_missing
-            of_values = map(code_of.get, values, repeat(0))
-            lookup = np.fromiter(chain(of_values, [of_missing]), np.int32)
-            if not lookup[:-1].all():
-                how = read_as_fitted(lookup, code_of, codes, values, types)
-                if how is not None:
-                    changed.append(f"{columns.label(j)} {how}")
+            codes, how = codes_as_fitted(columns[j], known, has_missing)
+            if how is not None:
+                changed.append(f"{columns.label(j)} {how}")
             if encoding == "codes":
-                out[:, last] = lookup[codes]
+                out[:, last] = codes
                 last += 1
             elif encoding == "binary":
-                out[:, place] = np.array([0, -1, 1])[lookup][codes]
+                out[:, place] = np.array([0, -1, 1])[codes]
                 place += 1
             else:
-                codes = lookup[codes]
                 rows = np.flatnonzero(codes)
                 out[rows, place - 1 + codes[rows]] = 1
                 place += plain_width(known, has_missing, encoding)
-        if changed:
-            warn_user(
-                f"{'; '.join(changed)}. Values that cannot be read as those of fit "
-                "count as unknown. Give the column the type that it had in fit."
-            )
+        warn_of_changed(changed)

@@ -37,10 +37,10 @@ class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
 
     Parameters
     ----------
-    preset, categorical_features, max_one_hot, min_frequency, hidden_layer_sizes, \
-    activation, n_folds, n_repeats, max_iter, batch_size, learning_rate_init, \
-    weight_decay, dropout, n_bins, embedding_size, time_limit, n_jobs, random_state, \
-    verbose
+    preset, categorical_features, max_one_hot, min_frequency, dates, \
+    hidden_layer_sizes, activation, n_folds, n_repeats, max_iter, batch_size, \
+    learning_rate_init, weight_decay, dropout, n_bins, embedding_size, time_limit, \
+    n_jobs, random_state, verbose
         As for :class:`TabularMLPClassifier`.
     loss : {'squared_error', 'absolute_error', 'huber', 'quantile'}, \
             default='squared_error'
@@ -101,6 +101,7 @@ class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
         categorical_features: Any = "from_dtype",
         max_one_hot: Any = 0,
         min_frequency: int = 1,
+        dates: str = "error",
         hidden_layer_sizes: Any = None,
         activation: str | None = None,
         n_folds: int | None = None,
@@ -125,6 +126,7 @@ class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
         self.categorical_features = categorical_features
         self.max_one_hot = max_one_hot
         self.min_frequency = min_frequency
+        self.dates = dates
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.n_folds = n_folds
@@ -158,8 +160,8 @@ class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
-            Numbers, categories and booleans, missing ones too. Dates are refused, with
-            advice.
+            Numbers, categories and booleans, missing ones too; dates where ``dates``
+            says so.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Numbers of any scale.
         sample_weight : array-like of shape (n_samples,), default=None

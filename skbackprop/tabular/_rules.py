@@ -29,10 +29,11 @@ ENCODER_RULES: dict[str, tuple[Constraint, ...]] = {
     "max_categories": (interval(Integral, 1, _MOST_CATEGORIES, "both"),),
     "missing": (one_of("indicator", "nan"),),
     "clip": (interval(Real, 0, None, "neither"), NONE),
+    "dates": (one_of("error", "numbers"),),
 }
 
 #: Of the encoder's, those that the estimators have too.
-ENCODER = ("categorical_features", "max_one_hot", "min_frequency")
+ENCODER = ("categorical_features", "max_one_hot", "min_frequency", "dates")
 #: The parameters that both estimators have.
 RULES: dict[str, tuple[allow.Constraint, ...]] = {
     "preset": (allow.one_of(*PRESETS),),
