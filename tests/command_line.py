@@ -11,6 +11,10 @@ import numpy as np
 import pandas as pd
 
 from skbackprop import cli
+from skbackprop.cli._options import parse
+from skbackprop.cli._store import Store
+from skbackprop.cli._tables import opened_table
+from skbackprop.cli._training_table import read_training_table
 
 
 def frame(rows=200, seed=0):
@@ -32,11 +36,18 @@ def frame(rows=200, seed=0):
     return table
 
 
+def read(name, *options, target="y"):
+    """The table that a training would see."""
+    parsed = parse(["train", name, "--target", target, *options])
+    with opened_table(name, parsed, [target]) as table:
+        return read_training_table(table, parsed, Store())
+
+
 def run(capsys, *argv):
-    """Train, expecting success, and return what was printed."""
-    status = cli.main(["train", *argv])
+    """Run a command, expecting success, and return what was printed."""
+    status = cli.main([*argv])
     out, err = capsys.readouterr()
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, ""), err
     return out
 
 
@@ -44,8 +55,7 @@ def refuse(capsys, *argv):
     """Expect one line on standard error and nothing else; return the line."""
     status = cli.main(list(argv))
     out, err = capsys.readouterr()
-    assert status == 2
-    assert out == ""
+    assert (status, out) == (2, ""), err
     assert err.startswith("skbackprop: error: ")
     assert err.count("\n") == 1 and err.endswith("\n")
     return err

@@ -1,11 +1,14 @@
-"""A folder that must stay empty, a file that is written, pandas that is not there."""
+"""A folder that must stay empty, a file that is written, models trained once."""
 
 from __future__ import annotations
 
-import sys
+import contextlib
 
 import pandas as pd
 import pytest
+from command_line import frame
+
+from skbackprop import cli
 
 
 @pytest.fixture(autouse=True)
@@ -34,15 +37,27 @@ def write(tmp_path):
     return _write
 
 
-@pytest.fixture
-def without_pandas(monkeypatch):
-    """Make `import pandas` fail as it does where pandas is not installed."""
+FAST = ("--preset", "fast", "--max-iter", "4")
 
-    class Blocker:
-        @staticmethod
-        def find_spec(name, path=None, target=None):
-            if name == "pandas":
-                raise ModuleNotFoundError("No module named 'pandas'", name=name)
 
-    monkeypatch.delitem(sys.modules, "pandas")
-    monkeypatch.setattr(sys, "meta_path", [Blocker, *sys.meta_path])
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Files of models of one table, by the options of their training."""
+    folder = tmp_path_factory.mktemp("models")
+    data = folder / "table.csv"
+    table = frame(300)
+    table.insert(0, "name", [f"row {i}" for i in range(300)])
+    table["day"] = pd.date_range("2024-01-01", periods=300).strftime("%d.%m.%Y")
+    table.to_csv(data, index=False)
+    models: dict[tuple[str, ...], str] = {}
+
+    def _trained(*options):
+        if options not in models:
+            path = str(folder / f"{len(models)}.safetensors")
+            argv = ["train", str(data), *options, *FAST, "--model", path]
+            with contextlib.redirect_stdout(None):
+                assert cli.main(argv) == 0
+            models[options] = path
+        return models[options], str(data)
+
+    return _trained

@@ -191,7 +191,7 @@ def test_a_clone_runs_the_command(clone):
         timeout=120,
     )
     assert (process.returncode, process.stderr) == (0, "")
-    assert "test accuracy" in process.stdout
+    assert "accuracy" in process.stdout
 
 
 def test_threads_may_import_in_a_clone(clone):

@@ -59,9 +59,8 @@ def test_the_columns_have_names_and_one_indicator():
     encoder, matrix = encoded(clip=None)
     names = encoder.get_feature_names_out().tolist()
     # Two months of one year: the year says nothing.
-    assert names == ["day_elapsed", "day_month", "day_weekday", "day_hour", "x"] + [
-        "day_missing"
-    ]
+    parts = ["day_elapsed", "day_month", "day_weekday", "day_hour"]
+    assert names == [*parts, "x", "day_missing"]
     assert_array_equal(encoder.date_features_, [0])
     assert_array_equal(encoder.numeric_features_, [0, 0, 0, 0, 0, 1])
     assert_array_equal(encoder.indicator_features_, [0])

@@ -17,3 +17,10 @@ def joined_some(texts: Sequence[str], separator: str, most: int) -> str:
 
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def shown(cells: Sequence[tuple[int, str]], table: Any) -> str:
+    """The first of these cells, by row, and where they are found."""
+    places = table.places_of([row for row, _ in cells[:3]])
+    texts = [f"{cell[:40]!r} ({places.get(row)})" for row, cell in cells[:3]]
+    return ", ".join(texts) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
