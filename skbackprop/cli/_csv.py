@@ -69,15 +69,12 @@ class CsvTable:
 
     def blocks(self, places: Sequence[int], size: int = BLOCK_ROWS) -> Iterator[Block]:
         """The rows in blocks, of these columns only."""
-        first, rows = 0, []
-        with reading(self.source):
-            for _, cells in self.records():
-                rows.append([cells[place].strip() for place in places])
-                if len(rows) == size:
-                    yield Block(first, size, _columns(rows, len(places)))
-                    first, rows = first + size, []
-        if rows:
-            yield Block(first, len(rows), _columns(rows, len(places)))
+        first = 0
+        for rows in self.written(size):
+            columns = list(zip(*rows, strict=True))
+            cells = [list(map(str.strip, columns[place])) for place in places]
+            yield Block(first, len(rows), cells)
+            first += len(rows)
 
     def written(self, size: int = BLOCK_ROWS) -> Iterator[list[list[str]]]:
         """All rows as they are written, in the same blocks."""
@@ -100,10 +97,6 @@ class CsvTable:
                 if len(found) == len(wanted):
                     break
         return found
-
-
-def _columns(rows: list[list[str]], n: int) -> list[list[str]]:
-    return list(map(list, zip(*rows, strict=True))) if rows else [[]] * n
 
 
 def _is_comment(cells: list[str]) -> bool:

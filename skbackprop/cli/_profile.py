@@ -76,7 +76,7 @@ class Profile:
         self._update_numbers(first, numbers)
         n = int(np.count_nonzero(~np.isnan(numbers)))
         grouped = _POINT_CELL.findall(joined) if "." in joined else []
-        n_dotted = sum("." in cell for cell in cells) if "." in joined else 0
+        n_dotted = joined.count(".")  # a number has one at most
         self.n_only[POINT] += n_dotted - len(grouped)
         self.n_both += n - n_dotted + len(grouped)
         self.doubtful = self.doubtful or (grouped[0] if grouped else "")

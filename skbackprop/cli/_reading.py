@@ -102,9 +102,12 @@ def simple_numbers(cells: Sequence[str], joined: str) -> Any:
     if not _SIMPLE.fullmatch(joined):
         return None
     try:
-        numbers = np.array([float(cell) if cell else np.nan for cell in cells])
-    except ValueError:
-        return None
+        numbers = np.array(list(map(float, cells)))
+    except ValueError:  # of an empty cell, sooner than to look at each
+        try:
+            numbers = np.array([float(cell) if cell else np.nan for cell in cells])
+        except ValueError:
+            return None
     return None if np.isinf(numbers).any() else numbers
 
 

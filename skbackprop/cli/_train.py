@@ -48,7 +48,7 @@ def train(options: argparse.Namespace) -> int:
         path = _path_of_model(options)
         parts = _split(table, options, store)
         _describe(table, parts)
-        return _fit(table, parts, path, options)
+        return _fit(table, parts, path, store, options)
 
 
 def _bundled(task: str) -> TrainingTable:
@@ -165,9 +165,14 @@ def _model(table: TrainingTable, options: argparse.Namespace) -> Any:
 
 
 def _fit(
-    table: TrainingTable, parts: _Parts, path: str | None, options: argparse.Namespace
+    table: TrainingTable,
+    parts: _Parts,
+    path: str | None,
+    store: Store,
+    options: argparse.Namespace,
 ) -> int:
     from .._model_file import write_model
+    from ..tabular._matrices import kept_in
 
     model, target = _model(table, options), table.target
     y = parts.y if target.classes is None else target.classes[parts.y]
@@ -177,7 +182,8 @@ def _fit(
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            model.fit(parts.X, y)
+            with kept_in(store.folder):
+                model.fit(parts.X, y)
             seconds = time.perf_counter() - started
             del model._observers
             scores = _scored(model, table, parts)

@@ -20,7 +20,7 @@ from ._profile import SHARE, Profile
 from ._reading import CATEGORY, DATE, NUMBER, Reading
 from ._store import Store
 from ._tables import Table, find, known
-from ._target import Target, choose, class_notes, read_target
+from ._target import REGRESSION, Target, choose, class_notes, read_target
 from ._words import counted, joined_some, listed, shown
 
 MOST_NOTES = 6  # on columns of one kind; the others are counted
@@ -76,6 +76,8 @@ def read_training_table(
         raise Failure(f"{table.name!r} has a header but no rows")
     mark, order = _file_marks(table, list(profiles.values()), options)
     target = choose(profiles[roles.target], options.task, mark)
+    if target.task == REGRESSION:
+        notes += _guesses(profiles[roles.target], target.reading, options)
     readings, left_out = {}, {}
     nameless = {
         name

@@ -28,6 +28,7 @@ from ._categories import (
 )
 from ._columns import CATEGORY, DATE, Columns, read_columns
 from ._days import PARTS, date_parts, parts_of
+from ._matrices import zeros
 from ._names import input_names, made_unique
 from ._numbers import center_and_scale, scaled, write_columns
 from ._rules import ENCODER_RULES
@@ -249,7 +250,7 @@ class TabularEncoder(TransformerMixin, Pickled):
     def _encode(self, columns: Columns) -> Array:
         """The matrix of columns that are known to be those of ``fit``."""
         width = self.n_numeric_ + self.n_plain_ + len(self.cardinalities_)
-        out = np.zeros((columns.n_rows, width), dtype=np.float32)
+        out = zeros((columns.n_rows, width))
         write_columns(out, self._numeric_columns(columns))
         self._write_categories(out, columns)
         return out

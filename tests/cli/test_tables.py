@@ -417,6 +417,13 @@ def test_rows_without_a_number_are_dropped(table, options, word):
     assert said(found, f"{word!r} (line 7)")
 
 
+def test_what_is_guessed_of_the_target_is_said(table):
+    y = [f"{1000 + 7 * i:,}" for i in range(ROWS)]
+    found = table(x=column("0,5", "1,25"), y=y, sep=";")
+    assert found.y[0] == 1.0
+    assert said(found, "'y': '1,000' is read as 1 (--decimal decides)")
+
+
 def test_values_of_a_numeric_target(table):
     found = table(x=numbered(), y=[f"{1000 + 7 * i:,}" for i in range(ROWS)])
     np.testing.assert_array_equal(found.y, 1000 + 7 * np.arange(ROWS))

@@ -1,10 +1,13 @@
 """The examples of the README and of the documents run as they are printed.
 
-Answers for: README.md, docs/tabular.md, docs/model_format.md, docs/reliability.md.
+Answers for: README.md, docs/tabular.md, docs/model_format.md, docs/reliability.md,
+docs/command_line.md.
 """
 
 import doctest
 import re
+import shlex
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -12,7 +15,7 @@ from sklearn.datasets import load_iris
 from sources import ROOT, read
 
 import skbackprop
-from skbackprop import BackpropMLPClassifier
+from skbackprop import BackpropMLPClassifier, cli
 
 FENCED = re.compile(r"^ *```python\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
@@ -92,6 +95,30 @@ def test_examples_of_docstrings_run(name):
     for example in doctest.DocTestFinder().find(public, name):
         runner.run(example)
     assert runner.summarize(verbose=False).failed == 0
+
+
+def test_the_page_on_the_command_line_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = "docs/command_line.md"
+    (block,) = blocks(page)
+    run(block, capsys)
+    commands = re.findall(r"^skbackprop (.*)$", read(ROOT / page), re.MULTILINE)
+    assert [line.split()[0] for line in commands] == [
+        "train",
+        "predict",
+        "evaluate",
+        "info",
+    ]
+    printed = {}
+    for line in commands:
+        assert cli.main(shlex.split(line)) == 0
+        printed[line.split()[0]] = capsys.readouterr().out
+    assert "1 number: 'area' (decimal comma)" in printed["train"]
+    assert "1 category: 'district' (3 different)" in printed["train"]
+    assert "1 date: 'built' (day/month/year)" in printed["train"]
+    assert float(re.search(r"R2 ([\d.]+)", printed["evaluate"])[1]) > 0.8
+    header, first, *_ = Path("prices.csv").read_text().splitlines()
+    assert header == "id,prediction" and first.startswith("A-0,")
 
 
 def test_tabular_quantiles_increase(capsys):
