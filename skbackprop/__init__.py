@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from . import callbacks as callbacks
     from . import tabular as tabular
     from ._checkpoint import Checkpoint
     from ._classifier import BackpropMLPClassifier
@@ -48,24 +49,26 @@ _HOMES = {
     "save_model": "_model_file",
     "show_versions": "_versions",
 }
+#: Modules that are names too.
+_MODULES = ("callbacks", "tabular")
 # Modules of scikit-learn import each other: threads that begin at several of them
 # would wait for one another.
 _ONE_IMPORTS = threading.RLock()
 
 
 def __getattr__(name: str) -> Any:
-    if name != "tabular" and name not in _HOMES:
+    if name not in _MODULES and name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with _ONE_IMPORTS:
-        if name == "tabular":
-            return import_module(".tabular", __name__)
+        if name in _MODULES:
+            return import_module(f".{name}", __name__)
         value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, "tabular"})
+    return sorted({*globals(), *_HOMES, *_MODULES})
 
 
 # At once, because it tells of a wrong SKBACKPROP_SIMD; and last, because from a source

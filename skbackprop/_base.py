@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 
 from . import _constraints as allow
 from ._call import Call, Data, Outcome, identity_of
+from ._callbacks import Alone, CallbackSupport, with_callbacks
 from ._checkpoint import check_checkpoint, session_of
 from ._evaluation import block_rows, scale_weights
 from ._features import as_numpy, checked_features, scale_advice
@@ -60,7 +61,7 @@ _CURVES = (
 Messages = list[tuple[str, type[Warning]]]
 
 
-class BaseBackpropMLP(FittedMLP):
+class BaseBackpropMLP(CallbackSupport, FittedMLP):
     """Shared by classifier and regressor; not for use itself."""
 
     _rules = allow.COMMON_RULES
@@ -87,6 +88,7 @@ class BaseBackpropMLP(FittedMLP):
 
     # Fitting -----------------------------------------------------------------
 
+    @with_callbacks
     def _fit(
         self,
         X: Any,
@@ -105,6 +107,9 @@ class BaseBackpropMLP(FittedMLP):
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         past = Continuation() if first else self.__dict__.get("_continuation")
         call = Call(first, incremental, past or Continuation())
+        if not incremental:
+            reporter = self._reporter(X, y, sample_weight, validation[0])
+            call = call._replace(reporter=reporter)
         data = self._read(X, y, sample_weight, classes, call)
         identity = checkpoint and identity_of(self, data, call)
         with session_of(checkpoint, identity) as session:
@@ -132,9 +137,10 @@ class BaseBackpropMLP(FittedMLP):
             self, data.table.n_rows, data.targets, rng, call.past.split, validation
         )
         state, problem = self._prepare(topology, theta, rng, data, split.train, call)
-        validate, more = None, {}
+        scoring, held, validate, more = None, split.train[:0], None, {}
         if self.early_stopping and self.solver != "lbfgs":
-            validate, more = self._validator(data, split, topology, theta)
+            scoring, held, more = self._scoring(data, split, topology, theta)
+            validate = scoring.of(held)
             if not call.first:
                 # What is to be improved on, by the scoring and data of this call.
                 best = validate(theta)
@@ -144,6 +150,10 @@ class BaseBackpropMLP(FittedMLP):
         if call.session is not None:
             call.session.check(more)
             call.session.restore(state)
+        if call.reporter is not None:
+            limit = int(self.max_iter)
+            parts = [Alone(split.train, held)]
+            call.reporter.reads(data.given, scoring, parts, limit)
         outcome = self._train(problem, state, data, validate, call)
         return [
             *clipped_batch_size(self, len(split.train)),
@@ -267,10 +277,10 @@ class BaseBackpropMLP(FittedMLP):
         )
         return state, problem
 
-    def _validator(
+    def _scoring(
         self, data: Data, split: Split, topology: Topology, theta: Array
-    ) -> tuple[Callable[[Array], float], dict[str, str]]:
-        """The function from parameters to the validation score, tried on theta.
+    ) -> tuple[Scoring, Array, dict[str, str]]:
+        """The score of parameters, tried on theta, and the rows that it is of.
 
         And digests of data that were given for it.
         """
@@ -300,7 +310,7 @@ class BaseBackpropMLP(FittedMLP):
 
         scoring = Scoring(self, data.kind, topology, data.given, validation, fitted)
         scoring.check(np.arange(data.table.n_rows), rows, theta)
-        return scoring.of(rows), more
+        return scoring, rows, more
 
     def _inputs_of(self, X: Any, dtype: Any) -> tuple[Any, Any]:
         """X_val as scorers get it and as the engine reads it."""
@@ -330,6 +340,8 @@ class BaseBackpropMLP(FittedMLP):
         observers = self._observers()
         if call.session is not None:
             observers.insert(0, call.session)  # before anybody who may fail
+        if call.reporter is not None:
+            observers.append(call.reporter)
         with (
             blas_threads(self.n_jobs, flop),
             watching(observers, fitted) as watch,
@@ -364,6 +376,8 @@ class BaseBackpropMLP(FittedMLP):
         if diverged and not (outcome.validated and finite):
             advice = divergence_advice(self, outcome.problem, data.table)
             raise Diverged(finite, advice)
+        if call.reporter is not None:
+            call.reporter.ends()
         if ending == Ending.EXHAUSTED and call.incremental:
             return []
         best = history.best_validation_score

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._callbacks import Reporter
 from ._checkpoint import Session
 from ._fingerprint import digest, fingerprint
 from ._inputs import Targets
@@ -35,6 +36,8 @@ class Call(NamedTuple):
     past: Continuation
     #: Of its checkpoint, if it has one.
     session: Session | None = None
+    #: Of its callbacks, if it has any.
+    reporter: Reporter | None = None
 
 
 class Outcome(NamedTuple):

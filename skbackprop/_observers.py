@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ._layers import Array
 from ._state import Ending, State
 
 
@@ -50,6 +51,11 @@ class Epoch:
         """The whole training as arrays and plain values, for a file."""
         return self._state.as_plain()
 
+    @property
+    def theta(self) -> Array:
+        """The parameters, until the next epoch changes them."""
+        return self._state.theta
+
     def fitted(self) -> Any:
         """An estimator of this epoch's parameters, for predictions and scores."""
         return self._fitted(self._state.theta.copy())
@@ -70,8 +76,11 @@ class Observer:
     def epoch_ends(self, epoch: Epoch) -> bool | None:
         """After each complete epoch; a true answer stops the member's training."""
 
-    def member_ends(self, member: int, ending: Ending, result: Any) -> None:
-        """After its last epoch; an ensemble tells what it keeps of the member."""
+    def member_ends(self, member: int, ending: Ending, result: Any) -> bool | None:
+        """After its last epoch; an ensemble tells what it keeps of the member.
+
+        After a true answer it begins no other.
+        """
 
     def fit_ends(self) -> None:
         """After the last member."""
@@ -118,9 +127,10 @@ class Several(Observer):
     def epoch_ends(self, epoch: Epoch) -> bool:
         return any([each.epoch_ends(epoch) for each in self.observers])
 
-    def member_ends(self, member: int, ending: Ending, result: Any) -> None:
-        for each in self.observers:
-            each.member_ends(member, ending, result)
+    def member_ends(self, member: int, ending: Ending, result: Any) -> bool:
+        return any(
+            [each.member_ends(member, ending, result) for each in self.observers]
+        )
 
     def fit_ends(self) -> None:
         for each in self.observers:

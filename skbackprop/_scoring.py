@@ -37,11 +37,10 @@ _OF_PROBABILITIES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def scorer_of(estimator: Any) -> Callable[..., Any]:
-    """The scorer that the parameter ``scoring`` stands for."""
+def scorer_of(estimator: Any, scoring: Any) -> Callable[..., Any]:
+    """The scorer that a name, a callable or None stands for."""
     from sklearn import metrics  # long to load
 
-    scoring = estimator.scoring
     one_label = getattr(estimator, "_y_type", None) in ("binary", "multiclass")
     if one_label and isinstance(scoring, str) and scoring in _OF_PROBABILITIES:
         name, settings = _OF_PROBABILITIES[scoring]

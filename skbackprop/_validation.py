@@ -93,16 +93,17 @@ class Scoring:
         self.topology = without_smoothing(topology)
         self.given, self.source = given, validation or given
         by_scorer = estimator.scoring not in (None, "loss")
-        self.scorer = scorer_of(estimator) if by_scorer else None
+        self.scorer = scorer_of(estimator, estimator.scoring) if by_scorer else None
         self._tried = False
 
     def of(self, rows: Array) -> Callable[[Array], float]:
         """The function from parameters to their score on some rows."""
         if self.estimator.scoring == "loss":
-            return self._loss(rows)
+            return self.loss(rows)
         return self._default(rows) if self.scorer is None else self._by_scorer(rows)
 
-    def _loss(self, rows: Array) -> Callable[[Array], float]:
+    def loss(self, rows: Array) -> Callable[[Array], float]:
+        """Minus the loss of some rows, as a function of the parameters."""
         table = self.source.table
         total = table.weight_sum(rows)
         return lambda theta: (

@@ -101,6 +101,7 @@ ALLOWED: dict[str, set[str]] = {
         "_safetensors",
         "_version",
         "_versions",
+        "callbacks",
         "core",
         "tabular",
     },
@@ -147,6 +148,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "tabular._scaling": {"_inputs", "_layers", "_targets"},
     "tabular._base": {
+        "_callbacks",
         "_checkpoint",
         "_constraints",
         "_description",
@@ -234,6 +236,7 @@ ALLOWED: dict[str, set[str]] = {
     "tabular._names": {"_layers"},
     "tabular._numbers": {"_layers"},
     # estimators
+    "callbacks": {"_callbacks", "_scoring"},
     "_classifier": {
         "_base",
         "_checkpoint",
@@ -257,6 +260,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "_base": {
         "_call",
+        "_callbacks",
         "_checkpoint",
         "_constraints",
         "_evaluation",
@@ -280,6 +284,7 @@ ALLOWED: dict[str, set[str]] = {
         "core.topology",
     },
     "_call": {
+        "_callbacks",
         "_checkpoint",
         "_fingerprint",
         "_inputs",
@@ -287,6 +292,15 @@ ALLOWED: dict[str, set[str]] = {
         "_targets",
         "_validation",
     },
+    "_callbacks": {
+        "_callback_tasks",
+        "_inputs",
+        "_layers",
+        "_observers",
+        "_state",
+        "_validation",
+    },
+    "_callback_tasks": set(),
     "_checkpoint": {
         "_checkpoint_file",
         "_files",
@@ -359,7 +373,7 @@ ALLOWED: dict[str, set[str]] = {
         "core.shuffle",
         "core.topology",
     },
-    "_observers": {"_state"},
+    "_observers": {"_layers", "_state"},
     "_settings": {
         "_layers",
         "_schedules",

@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _constraints as allow
+from .._callbacks import CallbackSupport, with_callbacks
 from .._checkpoint import check_checkpoint, session_of
 from .._description import ensemble_links
 from .._evaluation import make_table, predict, scale_weights
@@ -76,7 +77,7 @@ _RECIPE = (
 )
 
 
-class BaseTabularMLP(Pickled):
+class BaseTabularMLP(CallbackSupport, Pickled):
     """Shared by classifier and regressor; not for use itself."""
 
     _rules = RULES
@@ -108,6 +109,7 @@ class BaseTabularMLP(Pickled):
 
     # Fitting -----------------------------------------------------------------
 
+    @with_callbacks
     def _fit(
         self,
         X: Any,
@@ -121,6 +123,7 @@ class BaseTabularMLP(Pickled):
         allow.check_parameters(type(self).__name__, self.get_params(), self._rules)
         check_checkpoint(checkpoint)
         deadline = Deadline(self.time_limit)
+        reporter = self._reporter(X, y, sample_weight, validation[0])
         X, y = as_numpy(X, "X"), as_numpy(y, "y")
         sample_weight = as_numpy(sample_weight, "sample_weight")
         columns = read_columns(X, self)
@@ -171,6 +174,11 @@ class BaseTabularMLP(Pickled):
             if session is not None:
                 observers.insert(0, session)  # before anybody who may fail
                 begun = begun_of(ensemble, session)
+            if reporter is not None:
+                reporter.reads(
+                    scoring.given, scoring, parts, recipe.max_iter, scoring.fitted
+                )
+                observers.append(reporter)
             n_threads = workers_for(self.n_jobs)
             with blas_threads(1, 0.0):
                 trained = train_ensemble(
@@ -181,6 +189,8 @@ class BaseTabularMLP(Pickled):
             recipe.n_folds > 1 and len(rows) > 1
         )
         self._finish(ensemble, trained, targets if held_out else None)
+        if reporter is not None:
+            reporter.ends()
         return ending_messages(trained, recipe)
 
     def _recipe(self, n_rows: int) -> Recipe:

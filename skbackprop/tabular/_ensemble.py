@@ -203,8 +203,10 @@ def train_ensemble(
             member = ensemble.train_member(number, observer, state)
             took = deadline.passed() - began
             trained.members[number] = member
-            if watched is not None:
-                watched.member_ends(number, member.ending, member)
+            if watched is not None and watched.member_ends(
+                number, member.ending, member
+            ):
+                waiting.clear()
             if member.ending == Ending.INTERRUPTED:
                 trained.interrupted = True
                 deadline.cancelled.set()

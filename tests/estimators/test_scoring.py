@@ -128,7 +128,7 @@ def test_names_with_labels_are_the_names(make):
         for name in _OF_PROBABILITIES.keys() & set(get_scorer_names()):
             model.set_params(scoring=name)
             expected = get_scorer(name)(model, X, y.astype(int))
-            assert scorer_of(model)(model, X, y) == expected, name
+            assert scorer_of(model, model.scoring)(model, X, y) == expected, name
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_nothing_heavy_is_imported(tmp_path, program):
     assert modules & HEAVY == set()
 
 
-@pytest.mark.parametrize("name", [*skbackprop.__all__, "core", "tabular"])
+@pytest.mark.parametrize("name", [*skbackprop.__all__, "core", *skbackprop._MODULES])
 def test_every_name_alone(tmp_path, name):
     program = f"import skbackprop; a = skbackprop.{name}"
     program += f"\nfrom skbackprop import {name} as b; print(a is b)"
@@ -77,7 +77,7 @@ def test_star_brings_all_names(tmp_path):
 
 def test_dir_shows_all_names_before_they_are_used(tmp_path):
     shown = printed("import skbackprop; print(*dir(skbackprop))", tmp_path)
-    assert {*skbackprop.__all__, "core", "tabular"} <= set(shown)
+    assert {*skbackprop.__all__, "core", *skbackprop._MODULES} <= set(shown)
     assert len(shown) == len(set(shown))
     program = "from skbackprop import core; print(*dir(core))"
     assert {"OWN_KERNELS", "engine_of", "level", "levels"} <= set(
@@ -107,7 +107,7 @@ def test_type_checkers_see_what_is_imported_later():
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert seen == {**skbackprop._HOMES, "tabular": None}
+    assert seen == {**skbackprop._HOMES, **dict.fromkeys(skbackprop._MODULES)}
     assert {*skbackprop._HOMES, "__version__"} == set(skbackprop.__all__)
 
 
