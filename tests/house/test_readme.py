@@ -1,12 +1,13 @@
 """The examples of the README and of the documents run as they are printed.
 
 Answers for: README.md, docs/tabular.md, docs/model_format.md, docs/reliability.md,
-docs/command_line.md.
+docs/command_line.md, docs/callbacks.md.
 """
 
 import doctest
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,7 +16,7 @@ from sklearn.datasets import load_iris
 from sources import ROOT, read
 
 import skbackprop
-from skbackprop import BackpropMLPClassifier, cli
+from skbackprop import BackpropMLPClassifier, callbacks, cli
 
 FENCED = re.compile(r"^ *```python\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
@@ -82,15 +83,32 @@ def test_pages_of_files_run(page, capsys, tmp_path, monkeypatch):
     assert any(tmp_path.iterdir())
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_page_of_callbacks_runs(capsys):
+    """With the names of the examples before it; networks are few and short here."""
+    found, names = blocks("docs/callbacks.md"), {}
+    if find_spec("sklearn.callback") is None:  # before 1.9
+        found = [block for block in found if "sklearn.callback" not in block]
+    few, short = 'preset="fast", n_folds=2, max_iter=3', "max_iter=3, early_stopping"
+    for block in found:
+        quick = block.replace('preset="fast"', few).replace("early_stopping", short)
+        run(quick, capsys, names)
+    assert len(names["log"]) == 2 * 3 * names["model"].recipe_["n_repeats"]
+
+
 #: What show_versions prints is of the machine.
-EXAMPLES = sorted({*skbackprop.__all__} - {"__version__", "show_versions"})
+EXAMPLES = {
+    **{name: getattr(skbackprop, name) for name in skbackprop.__all__},
+    **{f"callbacks.{name}": getattr(callbacks, name) for name in callbacks.__all__},
+}
+del EXAMPLES["__version__"], EXAMPLES["show_versions"]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_examples_of_docstrings_run(name):
     """As they are printed."""
-    public = getattr(skbackprop, name)
+    public = EXAMPLES[name]
     runner = doctest.DocTestRunner(verbose=False)
     for example in doctest.DocTestFinder().find(public, name):
         runner.run(example)
