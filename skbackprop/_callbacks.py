@@ -27,8 +27,14 @@ except ImportError:  # before 1.9
 _PLACE = "_skl_callbacks"
 #: Where our callbacks say that they are there.
 _LISTENERS = "_epoch_listeners"
-#: What scikit-learn leaves in an estimator for the time of a fit.
-_OF_A_FIT = (_PLACE, _LISTENERS, "_parent_callback_ctx", "_callback_fit_ctx")
+#: What a copy that is shown to callbacks need not carry; some of it for a fit only.
+_OF_A_FIT = (
+    _PLACE,
+    _LISTENERS,
+    "_parent_callback_ctx",
+    "_callback_fit_ctx",
+    "_skl_callbacks_to_teardown",
+)
 
 __all__ = ["Alone", "CallbackSupport", "EpochCallback", "EpochReport", "with_callbacks"]
 

@@ -9,11 +9,14 @@ import copy
 import pickle
 import tracemalloc
 import warnings
+import weakref
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 
 from skbackprop import (
@@ -165,15 +168,16 @@ def test_rows_are_those_that_train(early_stopping):
     assert noting.rows[(FIT,)][0] is X
 
 
-@pytest.mark.parametrize("container", ["frame", "array", "list", "csr", "polars"])
+@pytest.mark.parametrize(
+    "container", ["frame", "array", "list", "csr", "bsr", "polars"]
+)
 def test_rows_of_any_container(container):
-    polars = pytest.importorskip("polars")
-    scipy_sparse = pytest.importorskip("scipy.sparse")
     given = {
         "frame": X,
         "array": X.to_numpy(),
         "list": X.to_numpy().tolist(),
-        "csr": scipy_sparse.csr_array(X.to_numpy()),
+        "csr": sparse.csr_array(X.to_numpy()),
+        "bsr": sparse.bsr_array(X.to_numpy()),
         "polars": polars.DataFrame(X.to_dict("list")),
     }[container]
     noting = Noting()
@@ -192,6 +196,19 @@ def test_members_have_rows_of_their_own():
     ]
     assert [len(rows) for rows in seen] == [80, 80, 80]
     assert set.union(*seen) == set(range(120)) and not set.intersection(*seen)
+
+
+def test_rows_of_a_network_go_with_it():
+    rows, alive = {}, []
+
+    @on_epoch_end
+    def look(epoch):
+        rows[epoch.network] = weakref.ref(epoch.training_data().X)
+        assert epoch.training_data().X is rows[epoch.network]()
+        alive.append([number for number, ref in rows.items() if ref() is not None])
+
+    model_of(TabularMLPClassifier, look, n_jobs=1).fit(X, Y)
+    assert alive == [[0]] * 4 + [[1]] * 4 + [[2]] * 4
 
 
 def test_an_unknown_keyword_is_refused():
@@ -282,9 +299,10 @@ def test_stopping_keeps_the_best_epoch():
     assert_array_equal(model.predict_proba(X), seen[best][1].predict_proba(X))
 
 
-def test_a_network_may_be_the_last():
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_network_may_be_the_last(verbose):
     noting = Noting(stop_at=("network", 0))
-    model = model_of(TabularMLPClassifier, noting, n_jobs=1).fit(X, Y)
+    model = model_of(TabularMLPClassifier, noting, n_jobs=1, verbose=verbose).fit(X, Y)
     assert model.n_networks_ == 1
     assert model.predict_proba(X).shape == (120, 2)
 
@@ -311,11 +329,14 @@ def test_an_exception_leaves_the_estimator_as_it_was(family, place):
     assert sum(what == "teardown" for what, _ in noting.told) == 1
 
 
-def test_nothing_of_a_fit_is_left():
-    model = model_of(BackpropMLPClassifier, Noting(), on_epoch_end(print))
-    model.set_callbacks(Noting()).fit(X, Y)
-    plain = model_of(BackpropMLPClassifier).fit(X, Y)
+@every_family
+def test_nothing_of_a_fit_is_left(family):
+    fitted, y = [], y_of(family)
+    keep = on_epoch_end(lambda epoch: fitted.append(epoch.fitted_estimator()))
+    model = model_of(family, Noting(), keep).fit(X, y)
+    plain = model_of(family).fit(X, y)
     assert {*model.__dict__} - {*plain.__dict__} == {"_skl_callbacks"}
+    assert {*fitted[0].__dict__} <= {*plain.__dict__}
 
 
 def test_partial_fit_tells_nobody():

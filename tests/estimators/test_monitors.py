@@ -83,6 +83,7 @@ def test_the_validation_loss_is_the_loss_of_those_rows(family):
     @on_epoch_end
     def compare(epoch):
         rows, y, weights = epoch.validation_data()
+        assert (weights > 0).all()
         p = epoch.fitted_estimator().predict_proba(rows)
         expected = log_loss(y, p, sample_weight=weights)
         told.append((epoch.validation_loss(), expected, epoch.validation_score))
