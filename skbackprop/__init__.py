@@ -9,6 +9,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import callbacks as callbacks
+    from . import plotting as plotting
     from . import tabular as tabular
     from ._checkpoint import Checkpoint
     from ._classifier import BackpropMLPClassifier
@@ -50,7 +51,7 @@ _HOMES = {
     "show_versions": "_versions",
 }
 #: Modules that are names too.
-_MODULES = ("callbacks", "tabular")
+_MODULES = ("callbacks", "plotting", "tabular")
 # Modules of scikit-learn import each other: threads that begin at several of them
 # would wait for one another.
 _ONE_IMPORTS = threading.RLock()

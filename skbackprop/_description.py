@@ -298,6 +298,7 @@ _ENSEMBLE = (
     Field("n_iter_", count()),
     Field("best_epochs_", array("int64", "n_networks", least=0)),
     Field("validation_scores_", each(each(real()), "n_networks")),
+    Field("loss_curves_", each(each(real()), "n_networks"), optional=True),
     Field("validation_score_", real()),
 )
 

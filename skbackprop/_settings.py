@@ -74,6 +74,17 @@ def make_schedule(settings: Settings) -> Schedule:
     return Schedule(name, settings.learning_rate_init, settings.power_t)
 
 
+def make_plan(settings: Settings) -> Plan:
+    """Our schedules, which are any solver's."""
+    ours = settings.learning_rate in FACTORS
+    return Plan(
+        settings.learning_rate if ours else "constant",
+        settings.dropout_schedule,
+        settings.weight_decay_schedule,
+        settings.max_iter,
+    )
+
+
 def make_optimizer(settings: Settings) -> Optimizer:
     """The optimiser before its first step."""
     optimizer = Optimizer(
@@ -105,7 +116,6 @@ def make_problem(
     if weights.exponent:  # beside tiny weights it may be infinite: training diverges
         with np.errstate(over="ignore", under="ignore"):
             alpha = float(np.ldexp(alpha, -weights.exponent))
-    rate = settings.learning_rate if settings.learning_rate in FACTORS else "constant"
     return Problem(
         topology=topology,
         alpha=alpha,
@@ -116,12 +126,7 @@ def make_problem(
         batch_size=settings.batch_size,
         shuffle=settings.shuffle,
         schedule=make_schedule(settings),
-        plan=Plan(
-            rate,
-            settings.dropout_schedule,
-            settings.weight_decay_schedule,
-            settings.max_iter,
-        ),
+        plan=make_plan(settings),
         dropout=(settings.dropout, seed),
         keeps_state=keeps_state,
     )

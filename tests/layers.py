@@ -103,6 +103,7 @@ ALLOWED: dict[str, set[str]] = {
         "_versions",
         "callbacks",
         "core",
+        "plotting",
         "tabular",
     },
     "_source_folder": {"_version"},
@@ -120,6 +121,32 @@ ALLOWED: dict[str, set[str]] = {
         "_version",
         "tabular",
     },
+    # pictures
+    "plotting": {
+        "plotting._curves",
+        "plotting._importances",
+        "plotting._quantiles",
+        "plotting._rates",
+    },
+    "plotting._curves": {"_layers", "callbacks", "plotting._axes", "tabular"},
+    "plotting._importances": {"plotting._axes"},
+    "plotting._quantiles": {
+        "_layers",
+        "_regressor",
+        "_validation",
+        "plotting._axes",
+        "tabular",
+    },
+    "plotting._rates": {
+        "_hyperparameters",
+        "_layers",
+        "_settings",
+        "_state",
+        "plotting._axes",
+        "tabular._member",
+        "tabular._recipe",
+    },
+    "plotting._axes": {"_classifier", "_layers", "_regressor", "tabular"},
     # tables
     "tabular": {"tabular._classifier", "tabular._encoder", "tabular._regressor"},
     "tabular._classifier": {

@@ -316,6 +316,7 @@ class BaseTabularMLP(CallbackSupport, Pickled):
         self.n_iter_ = max(len(each.scores) for each in members)
         self.best_epochs_ = np.array([each.best_epoch for each in members])
         self.validation_scores_ = [each.scores for each in members]
+        self.loss_curves_ = [each.losses for each in members]
         self.validation_score_ = float(np.mean([each.score for each in members]))
 
     def _finish(

@@ -117,6 +117,8 @@ class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
         what the network then predicts.
     validation_scores_ : list of lists of float
         The score of each network after every epoch.
+    loss_curves_ : list of lists of float
+        The mean of what each network minimised in every epoch.
     validation_score_ : float
         Mean of the best scores.
     temperature_ : float

@@ -36,14 +36,16 @@ class Member(NamedTuple):
     best_epoch: int
     score: float
     scores: list[float]
+    #: What was minimised, of every epoch.
+    losses: list[float]
     ending: Ending
 
     def as_plain(self) -> dict[str, Any]:
         """As arrays and plain values, for a checkpoint."""
-        scores = [float(score) for score in self.scores]
         return self._asdict() | {
             "score": float(self.score),
-            "scores": scores,
+            "scores": [float(score) for score in self.scores],
+            "losses": [float(loss) for loss in self.losses],
             "ending": str(self.ending),
         }
 
@@ -53,9 +55,11 @@ class Member(NamedTuple):
         theta, scores, epoch = plain["theta"], plain["scores"], plain["best_epoch"]
         if theta.dtype != np.float32 or theta.shape != (topology.n_parameters,):
             raise ValueError("a network is of another shape")
-        numbers = [*scores, plain["score"]]
+        numbers = [*scores, *plain["losses"], plain["score"]]
         if not np.isfinite(theta).all() or not all(type(x) is float for x in numbers):
             raise ValueError("a network is not finite, or has no scores")
+        if len(plain["losses"]) != len(scores):
+            raise ValueError("a network has not a loss for every score")
         if type(epoch) is not int or not 0 <= epoch <= len(scores):
             raise ValueError("a network has no best epoch")
         return cls(**(plain | {"ending": Ending(plain["ending"])}))
@@ -152,14 +156,14 @@ def train_member(
         constant = constant_parameters(topology, best_constant(topology, table, rows))
         constant_score = validate(constant)
     ending = train(problem, state, table, validate, watch)
-    scores = list(state.history.validation_scores)
+    scores, losses = list(state.history.validation_scores), state.history.loss_curve
     found = np.isfinite(scores).any()
     if ending == Ending.DIVERGED and not found:
         raise diverged(recipe)
     epoch = 1 + int(np.nanargmax(scores)) if found else len(scores)
     if constant is not None and scores[epoch - 1] < constant_score:
-        return Member(constant, 0, constant_score, scores, ending)
-    return Member(state.theta, epoch, scores[epoch - 1], scores, ending)
+        return Member(constant, 0, constant_score, scores, losses, ending)
+    return Member(state.theta, epoch, scores[epoch - 1], scores, losses, ending)
 
 
 def diverged(recipe: Recipe) -> ValueError:

@@ -57,7 +57,7 @@ class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
     Attributes
     ----------
     n_features_in_, feature_names_in_, encoder_, n_networks_, n_iter_, best_epochs_, \
-    validation_scores_, validation_score_, recipe_
+    validation_scores_, loss_curves_, validation_score_, recipe_
         As of :class:`TabularMLPClassifier`. Scores by 'loss' are those of standardised
         targets.
     target_mean_, target_scale_ : ndarray of shape (n_targets,)

@@ -1,7 +1,7 @@
 """The examples of the README and of the documents run as they are printed.
 
 Answers for: README.md, docs/tabular.md, docs/model_format.md, docs/reliability.md,
-docs/command_line.md, docs/callbacks.md.
+docs/command_line.md, docs/callbacks.md, docs/pictures.md.
 """
 
 import doctest
@@ -11,12 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 
+import matplotlib
 import pytest
+from matplotlib import pyplot
 from sklearn.datasets import load_iris
 from sources import ROOT, read
 
 import skbackprop
-from skbackprop import BackpropMLPClassifier, callbacks, cli
+from skbackprop import BackpropMLPClassifier, callbacks, cli, plotting
 
 FENCED = re.compile(r"^ *```python\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
@@ -96,10 +98,25 @@ def test_the_page_of_callbacks_runs(capsys):
     assert len(names["log"]) == 2 * 3 * names["model"].recipe_["n_repeats"]
 
 
+def test_the_page_of_pictures_runs(capsys, tmp_path, monkeypatch):
+    """It writes the picture that it shows."""
+    monkeypatch.chdir(tmp_path)
+    matplotlib.use("Agg")
+    names, few = {}, "preset='fast', n_folds=2, random_state=0\n)"
+    for block in blocks("docs/pictures.md"):
+        run(block.replace("random_state=0\n)", few), capsys, names)
+    assert len(names["figure"].axes) == 4
+    pyplot.close("all")
+    assert {path.name for path in tmp_path.iterdir()} == {"pictures.png"}
+    assert "](pictures.png)" in read(ROOT / "docs/pictures.md")
+    assert (ROOT / "docs" / "pictures.png").is_file()
+
+
 #: What show_versions prints is of the machine.
 EXAMPLES = {
     **{name: getattr(skbackprop, name) for name in skbackprop.__all__},
     **{f"callbacks.{name}": getattr(callbacks, name) for name in callbacks.__all__},
+    **{f"plotting.{name}": getattr(plotting, name) for name in plotting.__all__},
 }
 del EXAMPLES["__version__"], EXAMPLES["show_versions"]
 
@@ -108,10 +125,12 @@ del EXAMPLES["__version__"], EXAMPLES["show_versions"]
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_examples_of_docstrings_run(name):
     """As they are printed."""
+    matplotlib.use("Agg")
     public = EXAMPLES[name]
     runner = doctest.DocTestRunner(verbose=False)
     for example in doctest.DocTestFinder().find(public, name):
         runner.run(example)
+    pyplot.close("all")
     assert runner.summarize(verbose=False).failed == 0
 
 
