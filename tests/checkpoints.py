@@ -105,7 +105,8 @@ def learnt(model: Any) -> list[Any]:
         history = [model.loss_curve_, model.n_iter_, model.t_, model.loss_]
         history += [model.validation_scores_, model.best_validation_score_]
         return [*model.coefs_, *model.intercepts_, *history]
-    return [*model._bag[1], model.validation_scores_, model.best_epochs_]
+    history = [model.validation_scores_, model.loss_curves_, model.best_epochs_]
+    return [*model._bag[1], *history]
 
 
 def assert_the_same(one: Any, other: Any) -> None:

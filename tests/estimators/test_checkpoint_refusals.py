@@ -2,7 +2,7 @@
 
 SKBACKPROP_FUZZ in the environment, over 50, is how many files are nearly checkpoints.
 
-Answers for: _checkpoint.py, _checkpoint_file.py, _call.py.
+Answers for: _checkpoint.py, _checkpoint_file.py, _call.py, tabular/_member.py.
 """
 
 import os
@@ -26,10 +26,12 @@ from checkpoints import (
 from skbackprop import (
     BackpropMLPRegressor,
     Checkpoint,
+    TabularMLPRegressor,
     save_model,
 )
 from skbackprop._fingerprint import _text
-from skbackprop._state import State
+from skbackprop._state import Ending, State
+from skbackprop.tabular._member import Member
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -189,6 +191,26 @@ def test_files_that_are_nearly_checkpoints(name: str, path: Path) -> None:
         assert np.isfinite(model.predict(X)).all()
         accepted += 1
     assert 0 < accepted < n / 2
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"theta": np.zeros(3, np.float32)}, "another shape"),
+        ({"losses": [1.0]}, "not a loss for every score"),
+        ({"losses": [1.0, None]}, "no scores"),
+        ({"scores": [1.0, "2"]}, "no scores"),
+        ({"best_epoch": 3}, "no best epoch"),
+    ],
+)
+def test_a_result_that_is_none(change: dict[str, Any], says: str) -> None:
+    """One that a file may hold, of a network of two epochs."""
+    model = TabularMLPRegressor(n_folds=2, preset="fast", max_iter=2).fit(X, NUMBERS)
+    topology, (theta, *_) = model._bag
+    plain = Member(theta, 2, 0.5, [0.1, 0.5], [2.0, 1.0], Ending.EXHAUSTED).as_plain()
+    assert Member.from_plain(plain, topology).losses == [2.0, 1.0]
+    with pytest.raises(ValueError, match=says):
+        Member.from_plain(plain | change, topology)
 
 
 def test_an_empty_file_is_none(path: Path) -> None:

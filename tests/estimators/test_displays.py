@@ -397,10 +397,11 @@ def test_one_level_and_several_targets():
 
 
 def test_missing_values_and_one_row():
-    x = np.array([np.nan, *range(9)])
-    outputs = np.column_stack([np.arange(10.0), np.arange(10.0) + 1])
+    x = np.array([np.nan, *range(9), np.inf])
+    outputs = np.column_stack([np.arange(11.0), np.arange(11.0) + 1])
     display = QuantileDisplay.from_predictions([0.1, 0.9], outputs, x=x)
-    assert len(display.median_.get_xdata()) == 8
+    found = display.median_.get_xdata()
+    assert len(found) == 8 and np.isfinite(found).all()
     display = QuantileDisplay.from_predictions([0.1, 0.9], [[1.0, 2.0]], [1.5])
     assert display.coverage_ == [1.0]
 
