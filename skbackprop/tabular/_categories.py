@@ -168,7 +168,7 @@ def _kind(value_type: type) -> str:
     return f"values of type {value_type.__name__}"
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_of(value: Any) -> Iterator[str]:
     """How a number or boolean is written."""
     if not isinstance(value, Real | Decimal):
         return
@@ -236,7 +236,7 @@ def read_as_fitted(
     if fitted == _STRINGS:
         written = code_of
     elif fitted in (_BOOLEANS, _NUMBERS):
-        written = {text: code for v, code in code_of.items() for text in _texts(v)}
+        written = {text: code for v, code in code_of.items() for text in texts_of(v)}
     has_fitted = has_known = False
     unread, unknown = [], []
     for place in np.flatnonzero(np.bincount(codes[codes >= 0])).tolist():
@@ -249,7 +249,7 @@ def read_as_fitted(
             lookup[place] = lookup[-1]
             continue
         if not lookup[place]:
-            texts = [value] if kind == _STRINGS else _texts(value)
+            texts = [value] if kind == _STRINGS else texts_of(value)
             lookup[place] = next((written[t] for t in texts if t in written), 0)
         if lookup[place]:
             has_known = True

@@ -9,7 +9,10 @@ import numpy as np
 from .._layers import Array
 
 _LARGEST = float(np.finfo(np.float64).max)
-_LARGEST_OUTPUT = float(np.finfo(np.float32).max)
+#: The largest number that comes out of an encoder.
+LARGEST_OUTPUT = float(np.finfo(np.float32).max)
+#: The largest number that is smoothly clipped: the square of more would overflow.
+LARGEST_RATIO = 1e150
 #: Columns that are written together: half a cache line of float32 per row.
 _GROUP = 8
 _BLOCK = 8192
@@ -31,9 +34,14 @@ def center_and_scale(present: Array) -> tuple[float, float]:
     return float(middle / shrink), float(min(spread, _LARGEST * shrink) / shrink)
 
 
+def shrink_of(scale: float) -> float:
+    """A power of two, exact, for numbers whose differences would overflow."""
+    return 2.0**-4 if scale > 2.0**900 else 1.0
+
+
 def scaled(x: Array, center: float, scale: float, clip: float | None) -> Array:
     """(x - center) / scale in float32, smoothly clipped."""
-    shrink = 2.0**-4 if scale > 2.0**900 else 1.0
+    shrink = shrink_of(scale)
     with np.errstate(over="ignore"):  # infinity is clipped
         if shrink < 1:
             x = x * shrink
@@ -41,10 +49,10 @@ def scaled(x: Array, center: float, scale: float, clip: float | None) -> Array:
         z /= scale * shrink
         if clip is not None:
             z /= clip
-            np.clip(z, -1e150, 1e150, out=z)  # the square of more would overflow
+            np.clip(z, -LARGEST_RATIO, LARGEST_RATIO, out=z)
             z /= np.sqrt(1 + z * z)
             z *= clip
-    np.clip(z, -_LARGEST_OUTPUT, _LARGEST_OUTPUT, out=z)
+    np.clip(z, -LARGEST_OUTPUT, LARGEST_OUTPUT, out=z)
     return z.astype(np.float32)
 
 
