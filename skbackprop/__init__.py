@@ -9,6 +9,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import callbacks as callbacks
+    from . import onnx as onnx
     from . import plotting as plotting
     from . import tabular as tabular
     from ._checkpoint import Checkpoint
@@ -51,7 +52,7 @@ _HOMES = {
     "show_versions": "_versions",
 }
 #: Modules that are names too.
-_MODULES = ("callbacks", "plotting", "tabular")
+_MODULES = ("callbacks", "onnx", "plotting", "tabular")
 # Modules of scikit-learn import each other: threads that begin at several of them
 # would wait for one another.
 _ONE_IMPORTS = threading.RLock()

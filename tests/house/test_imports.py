@@ -18,7 +18,7 @@ from sources import PACKAGE
 import skbackprop
 from skbackprop.core import cpu
 
-HEAVY = {"numpy", "scipy", "sklearn", "pandas", "importlib.metadata"}
+HEAVY = {"onnx", "numpy", "scipy", "sklearn", "pandas", "importlib.metadata"}
 
 
 def run(program, cwd, *options, **environment):
