@@ -1,7 +1,7 @@
 """The examples of the README and of the documents run as they are printed.
 
 Answers for: README.md, docs/tabular.md, docs/model_format.md, docs/reliability.md,
-docs/command_line.md, docs/callbacks.md, docs/pictures.md.
+docs/command_line.md, docs/callbacks.md, docs/pictures.md, docs/shipping.md.
 """
 
 import doctest
@@ -18,7 +18,7 @@ from sklearn.datasets import load_iris
 from sources import ROOT, read
 
 import skbackprop
-from skbackprop import BackpropMLPClassifier, callbacks, cli, plotting
+from skbackprop import BackpropMLPClassifier, callbacks, cli, onnx, plotting
 
 FENCED = re.compile(r"^ *```python\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
@@ -72,6 +72,16 @@ def test_a_model_leaves_the_process(capsys, tmp_path, monkeypatch):
     }
 
 
+def test_a_table_is_shipped(capsys, tmp_path, monkeypatch):
+    """It asserts what the runtime answers."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    shipped, pipeline = blocks("docs/shipping.md")
+    assert run(shipped, capsys, names).split() == ["age:", "double", "city:", "string"]
+    run(pipeline, capsys, names)
+    assert {path.name for path in tmp_path.iterdir()} == {"people.onnx", "iris.onnx"}
+
+
 @pytest.mark.parametrize("page", ["model_format", "reliability"])
 def test_pages_of_files_run(page, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -116,6 +126,7 @@ def test_the_page_of_pictures_runs(capsys, tmp_path, monkeypatch):
 EXAMPLES = {
     **{name: getattr(skbackprop, name) for name in skbackprop.__all__},
     **{f"callbacks.{name}": getattr(callbacks, name) for name in callbacks.__all__},
+    **{f"onnx.{name}": getattr(onnx, name) for name in onnx.__all__},
     **{f"plotting.{name}": getattr(plotting, name) for name in plotting.__all__},
 }
 del EXAMPLES["__version__"], EXAMPLES["show_versions"]
