@@ -30,7 +30,7 @@ from edits import (
 PAGE = Path(__file__).resolve().parent / "extending.md"
 NAME = "softplus"
 #: Test files whose cases follow from the diff blocks alone.
-SUITE = ("test_reference.py", "test_gradients.py")
+SUITE = ("test_reference.py", "test_gradients.py", "test_networks.py")
 #: Those of headings, tags and mirrors.
 DOCUMENT = ("test_derivations.py", "test_names.py")
 
