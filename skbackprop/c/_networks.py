@@ -30,11 +30,11 @@ def constants_of(topology: Topology, theta: Array) -> Iterator[Part]:
         yield from _embeddings(topology.embeddings, theta)
     coefs, intercepts = topology.views(theta)
     for j, (W, b) in enumerate(zip(coefs, intercepts, strict=True), 1):
-        bias = np.zeros(W.shape[1], W.dtype) if b is None else b
+        assert b is not None  # an estimator's layers have one
         title = (
             f"layer {j}: for each of {W.shape[1]} units a bias, {W.shape[0]} weights"
         )
-        yield Part(title, np.column_stack([bias, W.T]))
+        yield Part(title, np.column_stack([b, W.T]))
 
 
 def _embeddings(embeddings: Embeddings, theta: Array) -> Iterator[Part]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from c_programs import CXX, C, compiler
-from helpers import fast_classifier
+from helpers import fast_classifier, fast_regressor
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -228,6 +228,27 @@ def test_numbers_that_float_has_not_are_refused():
     model.coefs_[0][0, 0] = np.nan
     with pytest.raises(ValueError, match="coefficients must be finite in float64"):
         to_c(model)
+
+
+def test_targets_that_float_has_not_are_refused():
+    settings = {"n_folds": 2, "max_iter": 1, "hidden_layer_sizes": (2,)}
+    for size in 1e-60, 1e60:
+        model = fast_regressor(**settings).fit(X, X[:, 0] * size)
+        to_c(model, dtype="float64")
+        with pytest.raises(ValueError, match=r"target_.* which float32 does not have"):
+            to_c(model)
+
+
+def test_the_comment_names_the_elements():
+    frame = pd.DataFrame({"a": X[:, 0], "b": "one", "c": 1.0, "d": list("xyz") * 20})
+    settings = {"n_folds": 2, "max_iter": 1, "hidden_layer_sizes": (2,)}
+    source = to_c(fast_classifier(**settings).fit(frame, X[:, 0] > 0), "m")
+    for line in (
+        "m_predict_proba(const float *numbers, const int *codes, float *p)",
+        'numbers[M_N_NUMBERS], float:\n *     0 "a"\n *     1 "c", not used\n',
+        'codes[M_N_CODES], int:\n *     0 "b", not used\n *     1 "d", 1 to 3\n',
+    ):
+        assert line in source
 
 
 def test_the_page_runs(tmp_path, monkeypatch):

@@ -88,8 +88,15 @@ def classifier(y, sizes=(5,), **parameters):
 def saturated():
     """Logits in the thousands: no exponential overflows."""
     mlp, rows = classifier(CLASSES)
-    mlp.intercepts_[-1][...] = [-1e4, 1e4, 0]
+    mlp.intercepts_[-1][...] = [-1e4, 0, 1e4]
     return mlp, rows
+
+
+def quantiles_of_one():
+    mlp = BackpropMLPRegressor((5,), loss="quantile", quantile=[0.1, 0.5, 0.9], **QUICK)
+    mlp.fit(X, NUMBER)
+    mlp.intercepts_[-1][...] = [2, 3, 1]  # which cross
+    return on_rows(mlp)
 
 
 def quantiles_of_two():
@@ -118,6 +125,7 @@ NETWORKS = {
     "one_label": (classifier, (NUMBER > 0).astype(int)[:, None] * [1, 1]),
     "saturated": (saturated,),
     "quantiles": (quantiles_of_two,),
+    "three_quantiles": (quantiles_of_one,),
 }
 
 
@@ -187,8 +195,27 @@ def table_regressor(y, columns=PLAIN, **parameters):
 def huge_numbers():
     """So that the encoder makes them smaller before it takes differences."""
     model = fast_regressor(**SMALL)
-    X = pd.DataFrame({"a": np.linspace(-1.7, 1.7, 60) * 1e308})
+    a = np.concatenate([np.linspace(-1.7, -1, 30), np.linspace(-0.9, 1.7, 30)])
+    X = pd.DataFrame({"a": a * 1e308})
     return model.fit(X, np.linspace(-1, 1, 60)), Rows(X, X.to_numpy())
+
+
+def clamped():
+    """Predictions beyond the targets of the training, on both sides."""
+    model, rows = table_regressor(np.column_stack([TABLE_Y, -TABLE_Y]))
+    topology, thetas = model._bag
+    for theta in thetas:
+        topology.views(theta)[0][-1][...] *= 100
+    predicted = model.predict(rows.X)
+    for limit in model._clamp:
+        assert (predicted == limit).any()
+    return model, rows
+
+
+def calibrated():
+    model, rows = table_classifier(np.digitize(TABLE_Y, [1, 2]), n_repeats=2)
+    model.temperature_ = 1.7
+    return model, rows
 
 
 def crossing():
@@ -207,9 +234,8 @@ TABLES = {
         for name in names_of(TabularMLPRegressor, "loss")
     },
     "table_two": (table_classifier, np.where(TABLE_Y > 1, "yes", "no")),
-    "table_three": (
-        lambda: table_classifier(np.digitize(TABLE_Y, [1, 2]), n_repeats=2),
-    ),
+    "table_three": (calibrated,),
+    "table_clamped": (clamped,),
     "table_one_class": (table_classifier, np.full(60, "yes")),
     "table_labels": (
         lambda: table_classifier(
@@ -370,7 +396,7 @@ def test_odd_input_is_answered(tmp_path):
     nan, inf = np.nan, np.inf
     rows = [[nan, 0, 0], [0, 0, 0]]
     numbers = [[inf, 0], [1e300, 0], [-inf, 0], [-1e300, 0]]
-    codes = [[0, 0]] * 2 + [[99, -1], [-(2**31), 2**31 - 1]]
+    codes = [[0, 0], [5, 3], [99, -1], [-(2**31), 2**31 - 1]]
     names = "three", "labels", "hidden_tanh"
     models = [on_other_rows(name, rows) for name in names]
     models.append(on_other_rows("table_numbers", numbers, dtype="float64"))
