@@ -7,6 +7,7 @@ Answers for: docs/architecture.md, CONTRIBUTING.md.
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,6 +169,7 @@ def place(path: Path) -> str:
     return path.relative_to(TESTS).as_posix()
 
 
+@cache
 def answers(path: Path) -> list[str]:
     """The files that a module of tests answers for, as its docstring ends."""
     docstring = ast.get_docstring(ast.parse(read(path))) or ""
@@ -201,6 +203,7 @@ def test_answers_are_read(tmp_path: Path) -> None:
         ("What.", 0),
     ]:
         path.write_text(f'"""{docstring}"""\n', encoding="utf-8")
+        answers.cache_clear()
         assert len(answers(path)) == named
 
 
