@@ -1,10 +1,16 @@
 """Test the installed package, whatever folder the tests are started from."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+# Before BLAS is loaded: there are as many workers as processors, and threads of BLAS
+# that wait for work beside them would spin in the time of the others.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
