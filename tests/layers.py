@@ -6,11 +6,13 @@ from __future__ import annotations
 ALLOWED: dict[str, set[str]] = {
     # faces
     "__main__": {"cli"},
+    "cli._export": {"_files", "c", "cli._failure", "cli._model", "onnx"},
     "cli._train": {
         "__init__",
         "_model_file",
         "cli._failure",
         "cli._output",
+        "cli._plot",
         "cli._progress",
         "cli._reading",
         "cli._report",
@@ -20,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
         "cli._target",
         "cli._training_table",
         "cli._words",
+        "tabular._matrices",
     },
     "cli._training_table": {
         "cli._failure",
@@ -40,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
         "cli._words",
     },
     "cli._store": {"cli._failure"},
+    "cli._plot": {"_files", "cli._failure", "plotting"},
     "cli._progress": {"_observers", "_state"},
     "cli._predict": {
         "cli._failure",
@@ -351,6 +355,7 @@ ALLOWED: dict[str, set[str]] = {
         "tabular._categories",
         "tabular._columns",
         "tabular._days",
+        "tabular._matrices",
         "tabular._names",
         "tabular._numbers",
         "tabular._rules",
@@ -361,6 +366,7 @@ ALLOWED: dict[str, set[str]] = {
     "tabular._categories": {"_layers", "_warn", "tabular._columns"},
     "tabular._columns": {"_dates", "_layers", "tabular._days"},
     "tabular._days": {"_layers"},
+    "tabular._matrices": {"_layers"},
     "tabular._names": {"_layers"},
     "tabular._numbers": {"_layers"},
     # estimators

@@ -72,6 +72,7 @@ def _add_train(commands: Any) -> None:
     text = "order of dates such as 01/02/2024: day, month and year"
     add("--date-order", choices=("dmy", "mdy", "ymd"), help=text)
     _add_reading(add)
+    add("--plot", metavar="FILE", help="draw losses, predictions and what matters")
     add("--json", metavar="FILE", help="write all that is said as JSON")
 
 
@@ -95,6 +96,13 @@ def _add_others(commands: Any) -> None:
     add("--target", metavar="COLUMN", help=text)
     _add_reading(add)
     add("--json", metavar="FILE", help="write the scores as JSON")
+    text = "write a model as ONNX or as a header of C"
+    add = commands.add_parser("export", help=text, description=text).add_argument
+    add("model", metavar="MODEL", help="the file of a trained model")
+    text = ".onnx or .h file"
+    add("-o", "--output", metavar="FILE", required=True, help=text)
+    text = "arithmetic of the C code (default: that of the model)"
+    add("--dtype", choices=("float32", "float64"), help=text)
     text = "say what a model's file holds; nothing in it is run or believed"
     add = commands.add_parser("info", help=text, description=text).add_argument
     add("model", metavar="MODEL", help="the file of a model")

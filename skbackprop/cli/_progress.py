@@ -90,6 +90,7 @@ def _clock(seconds: float) -> str:
 def _rich_bar() -> Any:
     """A bar of rich, where it is installed."""
     try:
+        from rich.console import Console
         from rich.progress import (
             BarColumn,
             Progress,
@@ -107,6 +108,7 @@ def _rich_bar() -> Any:
         TextColumn("left at most"),
         TimeRemainingColumn(),
         TextColumn("[default]{task.description}"),
+        console=Console(file=sys.stdout),
         transient=True,
     )
     bar.add_task("", total=1.0)

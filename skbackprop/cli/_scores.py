@@ -138,7 +138,8 @@ def loss_of(model: Any, frame: Any, y: Any) -> float:
 def importances(model: Any, frame: Any, y: Any, seed: int) -> list[dict[str, Any]]:
     """The columns whose shuffling costs most: permutation importance (Breiman, 2001).
 
-    The mean cost, in the loss of ``loss_of``, and its standard deviation over shuffles.
+    The mean cost, in the loss of ``loss_of``, its standard deviation over shuffles, and
+    the costs.
     """
     rng = np.random.default_rng(seed)
     if len(frame) > _IMPORTANCE_ROWS:
@@ -157,6 +158,7 @@ def importances(model: Any, frame: Any, y: Any, seed: int) -> list[dict[str, Any
             "column": names[place],
             "cost": float(costs[place].mean()),
             "spread": float(costs[place].std()),
+            "costs": costs[place].tolist(),
         }
         for place in order.tolist()
     ]

@@ -14,6 +14,7 @@ import numpy as np
 
 from ._failure import Failure
 from ._output import written_json
+from ._plot import check_picture, draw
 from ._progress import Progress
 from ._reading import CATEGORY, NUMBER, Reading
 from ._report import described_columns, print_importances, print_scores
@@ -39,6 +40,7 @@ class _Parts:
 
 def train(options: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
+    check_picture(options.plot)
     with opened_store() as store:
         if options.data is None:
             table = _bundled(options.task)
@@ -186,8 +188,10 @@ def _fit(
                 model.fit(parts.X, y)
             seconds = time.perf_counter() - started
             del model._observers
-            scores = _scored(model, table, parts)
-            important = importances(model, *_known(model, table, parts), options.seed)
+            outputs = _outputs(model, parts)
+            scores = _scored(model, table, parts, outputs)
+            known, y_test = _known(model, table, parts)
+            important = importances(model, parts.X_test[known], y_test, options.seed)
     except (ValueError, ArithmeticError, MemoryError) as error:
         raise Failure(f"training failed: {error or type(error).__name__}") from None
     messages = [" ".join(str(each.message).split()) for each in caught]
@@ -211,6 +215,9 @@ def _fit(
         print(f"next: skbackprop predict {path} new.csv")
     else:
         print("next: skbackprop train your.csv --target COLUMN")
+    if options.plot is not None:
+        draw(options.plot, model, y_test, outputs[known], important)
+        print(f"picture   {options.plot}")
     if options.json is not None:
         said = table.as_plain() | {
             "data": table.name,
@@ -238,27 +245,34 @@ def _codes(model: Any, table: TrainingTable, y: Any) -> Any:
 
 
 def _known(model: Any, table: TrainingTable, parts: _Parts) -> tuple[Any, Any]:
-    """The rows held out of classes that the model knows."""
+    """Which rows held out are of classes that the model knows, and their target."""
     y = parts.y_test
     if table.target.classes is None:
-        return parts.X_test, y
+        return np.ones(len(y), bool), y
     known = np.isin(table.target.classes, model.classes_)[y]
-    return parts.X_test[known], _codes(model, table, y[known])
+    return known, _codes(model, table, y[known])
 
 
-def _scored(model: Any, table: TrainingTable, parts: _Parts) -> dict[str, Any]:
+def _outputs(model: Any, parts: _Parts) -> Any:
+    """Probabilities, or numbers of shape (n_rows, n_outputs), of the rows held out."""
+    classifies = hasattr(model, "classes_")
+    function = model.predict_proba if classifies else model.predict
+    return in_blocks(function, parts.X_test).reshape(len(parts.y_test), -1)
+
+
+def _scored(
+    model: Any, table: TrainingTable, parts: _Parts, outputs: Any
+) -> dict[str, Any]:
     """Scores of the rows held out."""
     if table.target.task == CLASSIFICATION:
         n = len(table.target.classes)
         known = np.searchsorted(table.target.classes, model.classes_)
         probabilities = np.zeros((len(parts.y_test), n))
-        probabilities[:, known] = in_blocks(model.predict_proba, parts.X_test)
+        probabilities[:, known] = outputs
         prior = np.bincount(parts.y, minlength=n) / len(parts.y)
         return of_classes(table.target.classes, parts.y_test, probabilities, prior)
-    predicted = in_blocks(model.predict, parts.X_test)
     if model.quantiles_ is not None:
         levels = model.quantiles_.tolist()
-        predicted = predicted.reshape(len(parts.y_test), -1)
         constants = np.quantile(parts.y, levels)
-        return of_quantiles(parts.y_test, predicted, levels, constants)
-    return of_numbers(parts.y_test, predicted, float(parts.y.mean()))
+        return of_quantiles(parts.y_test, outputs, levels, constants)
+    return of_numbers(parts.y_test, outputs[:, 0], float(parts.y.mean()))

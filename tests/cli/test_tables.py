@@ -1,7 +1,7 @@
 """What is read in a table, and what is said about it: as a person would read it.
 
 Answers for: cli/_profile.py, cli/_reading.py, cli/_training_table.py, cli/_target.py,
-cli/_words.py, cli/_store.py.
+cli/_words.py, cli/_store.py, tabular/_matrices.py.
 """
 
 import re

@@ -76,7 +76,7 @@ def test_a_table_is_shipped(capsys, tmp_path, monkeypatch):
     """It asserts what the runtime answers."""
     monkeypatch.chdir(tmp_path)
     names = {}
-    shipped, pipeline = blocks("docs/shipping.md")
+    shipped, pipeline, _ = blocks("docs/shipping.md")  # the last one is of tests/c
     assert run(shipped, capsys, names).split() == ["age:", "double", "city:", "string"]
     run(pipeline, capsys, names)
     assert {path.name for path in tmp_path.iterdir()} == {"people.onnx", "iris.onnx"}
@@ -156,6 +156,7 @@ def test_the_page_on_the_command_line_runs(capsys, tmp_path, monkeypatch):
         "predict",
         "evaluate",
         "info",
+        "export",
     ]
     printed = {}
     for line in commands:
