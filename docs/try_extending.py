@@ -3,9 +3,10 @@
     python docs/try_extending.py [--build-isolation] [--folder FOLDER]
 
 The interpreter that runs this needs numpy, scipy and scikit-learn; without
---build-isolation also meson-python, meson, ninja and Cython. The copy is built twice,
-as it is and with the diff blocks of the page applied, into folders of their own: the
-environment is not changed. One line per step; the exit status is 1 where one fails.
+--build-isolation also meson-python, meson, ninja and Cython. The copy is built with the
+diff blocks of the page applied, and as it is where that is not what is installed, into
+folders of their own: the environment is not changed. One line per step; the exit status
+is 1 where one fails.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from edits import (
     copy_sources,
     expect,
     highest_level,
+    installed,
     main,
     read_edits,
     run_tests,
@@ -53,7 +55,7 @@ def refusal(name: str) -> str:
 
 
 def stage_before(folder: Path) -> None:
-    use_only(folder / "before")
+    use_only(_before(folder))
     allowed, _, given = refusal(NAME).partition(" Got ")
     expect(NAME in given, f"before, activation={NAME!r} is refused")
     known = ("identity", "logistic", "relu", "sigmoid", "tanh")
@@ -145,12 +147,18 @@ def stage_suite(folder: Path) -> None:
     run_tests(DOCUMENT, "", folder)
 
 
+def _before(folder: Path) -> Path:
+    """Where the package is without the activation."""
+    return installed(folder / "tree") or folder / "before"
+
+
 def carry_out(folder: Path, isolated: bool) -> None:
     tree = folder / "tree"
     edits, level = read_edits(PAGE), highest_level()
     copy_sources(tree)
-    build(tree, folder / "before", isolated, level)
-    check("before", folder / "before")
+    if not installed(tree):
+        build(tree, folder / "before", isolated, level)
+    check("before", _before(folder))
     for edit in edits:
         apply(edit, tree)
     build(tree, folder / "after", isolated, level)
