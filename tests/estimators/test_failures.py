@@ -178,7 +178,8 @@ def test_ctrl_c_in_mid_epoch_of_the_first_is_raised(monkeypatch):
         def after_epoch(self, epoch, loss, score):
             finished.append(epoch)
 
-    # Few epochs: where the interrupt is lost, the test fails within the minute.
+    # Few epochs: a process that a shell started in the background ignores Ctrl-C, and
+    # fails within the minute.
     model = Looking((500, 500), max_iter=2, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         model.fit(data, y)
