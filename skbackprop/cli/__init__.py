@@ -7,9 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 
 from ._failure import Failure
 from ._options import parse
+
+
+_NEED_PANDAS = ("train", "predict", "evaluate")
 
 
 def _complain(message: str) -> None:
@@ -37,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             options = parse(argv)
+            if options.command in _NEED_PANDAS and find_spec("pandas") is None:
+                hint = 'pip install "skbackprop[cli]"'
+                raise Failure(f"skbackprop {options.command} needs pandas: {hint}")
             # numpy and the others are imported only when the arguments are right.
             module = importlib.import_module(f"._{options.command}", __name__)
             status = getattr(module, options.command)(options)

@@ -240,6 +240,14 @@ def test_a_time_limit(capsys):
 # What is refused
 
 
+@pytest.mark.parametrize("argv", [["train"], ["predict", "m", "data.csv"]])
+def test_pandas_is_asked_for(capsys, monkeypatch, argv):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    line = refuse(capsys, *argv)
+    assert f"skbackprop {argv[0]} needs pandas" in line
+    assert 'pip install "skbackprop[cli]"' in line
+
+
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
