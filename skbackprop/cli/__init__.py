@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from ._failure import Failure
 from ._options import parse
 
-
 _NEED_PANDAS = ("train", "predict", "evaluate")
 
 

@@ -135,16 +135,18 @@ def loss_of(model: Any, frame: Any, y: Any) -> float:
     return float(np.sqrt(np.mean((y - predicted) ** 2)))
 
 
-def importances(model: Any, frame: Any, y: Any, seed: int) -> list[dict[str, Any]]:
+def importances(
+    model: Any, frame: Any, y: Any, rows: Any, seed: int
+) -> list[dict[str, Any]]:
     """The columns whose shuffling costs most: permutation importance (Breiman, 2001).
 
     The mean cost, in the loss of ``loss_of``, its standard deviation over shuffles, and
-    the costs.
+    the costs. ``rows`` are those that may be looked at.
     """
     rng = np.random.default_rng(seed)
-    if len(frame) > _IMPORTANCE_ROWS:
-        rows = np.sort(rng.choice(len(frame), _IMPORTANCE_ROWS, replace=False))
-        frame, y = frame.iloc[rows], y[rows]
+    if len(rows) > _IMPORTANCE_ROWS:
+        rows = np.sort(rng.choice(rows, _IMPORTANCE_ROWS, replace=False))
+    frame, y = frame.iloc[rows], y[rows]
     names = list(frame.columns)
     if len(names) > _SCREENED:  # shuffled once first, on fewer rows
         few = slice(_IMPORTANCE_ROWS // 5)

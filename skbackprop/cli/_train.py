@@ -190,8 +190,8 @@ def _fit(
             del model._observers
             outputs = _outputs(model, parts)
             scores = _scored(model, table, parts, outputs)
-            known, y_test = _known(model, table, parts)
-            important = importances(model, parts.X_test[known], y_test, options.seed)
+            rows, y_test = _known(model, table, parts)
+            important = importances(model, parts.X_test, y_test, rows, options.seed)
     except (ValueError, ArithmeticError, MemoryError) as error:
         raise Failure(f"training failed: {error or type(error).__name__}") from None
     messages = [" ".join(str(each.message).split()) for each in caught]
@@ -216,7 +216,7 @@ def _fit(
     else:
         print("next: skbackprop train your.csv --target COLUMN")
     if options.plot is not None:
-        draw(options.plot, model, y_test, outputs[known], important)
+        draw(options.plot, model, y_test[rows], outputs[rows], important)
         print(f"picture   {options.plot}")
     if options.json is not None:
         said = table.as_plain() | {
@@ -245,12 +245,15 @@ def _codes(model: Any, table: TrainingTable, y: Any) -> Any:
 
 
 def _known(model: Any, table: TrainingTable, parts: _Parts) -> tuple[Any, Any]:
-    """Which rows held out are of classes that the model knows, and their target."""
+    """The rows held out whose class the model knows, and the target of all.
+
+    Of classification, places in ``classes_``.
+    """
     y = parts.y_test
     if table.target.classes is None:
-        return np.ones(len(y), bool), y
+        return np.arange(len(y)), y
     known = np.isin(table.target.classes, model.classes_)[y]
-    return known, _codes(model, table, y[known])
+    return np.flatnonzero(known), _codes(model, table, y)
 
 
 def _outputs(model: Any, parts: _Parts) -> Any:

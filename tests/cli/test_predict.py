@@ -361,7 +361,8 @@ def test_many_columns_are_screened():
         def predict(self, X):
             return (X["x7"] + 0.5 * X["x51"]).to_numpy()
 
-    found = _scores.importances(Model(), table, Model().predict(table), 0)
+    y = Model().predict(table)
+    found = _scores.importances(Model(), table, y, np.arange(500), 0)
     assert [each["column"] for each in found[:2]] == ["x7", "x51"]
     assert len(found) == _scores.MOST_IMPORTANT and found[2]["cost"] == 0
 

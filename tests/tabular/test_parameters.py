@@ -38,6 +38,7 @@ BAD = {
     "categorical_features": ["all", 3, [[0]]],
     "max_one_hot": [-1, 2.5, "8"],
     "min_frequency": [0, 1.0, None],
+    "dates": ["yes", None, True],
     "hidden_layer_sizes": [0, (16, 0), (16.0,), "16", 1.5],
     "activation": ["softmax", 1, ("relu",)],
     "n_folds": [0, 2.0, True],
