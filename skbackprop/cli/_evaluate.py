@@ -23,7 +23,7 @@ from ._words import counted, shown
 
 def evaluate(options: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    model = opened_model(options.model)
+    model = opened_model(options.model, options)
     name = options.target or model.target
     if name is None:
         raise Failure(f"{options.model!r} does not say its target; --target does")

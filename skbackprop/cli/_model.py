@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -42,8 +43,11 @@ class Model:
         return hasattr(self.estimator, "encoder_")
 
 
-def opened_model(path: str) -> Model:
-    """The model of a file, which is checked and not believed. Raises Failure."""
+def opened_model(path: str, options: argparse.Namespace | None = None) -> Model:
+    """The model of a file, which is checked and not believed. Raises Failure.
+
+    Options that say how numbers and dates are written stand above what the file says.
+    """
     from .._model_file import read_model
     from .._safetensors import ModelFormatError
 
@@ -64,6 +68,12 @@ def opened_model(path: str) -> Model:
         if name is not None and not isinstance(name, str):
             raise Failure(f"{path!r} names a column that is no text")
     readings = _readings(estimator, table.get("columns"))
+    if readings is not None and options is not None:
+        marks = {NUMBER: options.decimal, DATE: options.date_order}
+        readings = {
+            name: Reading(each.kind, marks.get(each.kind) or each.mark)
+            for name, each in readings.items()
+        }
     return Model(path, file.version, estimator, readings, target, identifier, table)
 
 

@@ -31,6 +31,13 @@ def _add_reading(add: Any) -> None:
     add("--encoding", metavar="NAME", help=text)
 
 
+def _add_marks(add: Any) -> None:
+    """How numbers and dates are written; found out in training, kept with a model."""
+    add("--decimal", choices=(".", ","), help="what comes before the decimals")
+    text = "order of dates such as 01/02/2024: day, month and year"
+    add("--date-order", choices=("dmy", "mdy", "ymd"), help=text)
+
+
 def _delimiter(text: str) -> str:
     text = {"tab": "\t", "\\t": "\t"}.get(text, text)
     if len(text) != 1 or text in "\r\n\"'":
@@ -68,9 +75,7 @@ def _add_train(commands: Any) -> None:
         ("--date", "columns read as dates"),
     ):
         add(option, nargs="+", default=[], metavar="COLUMN", help=text)
-    add("--decimal", choices=(".", ","), help="what comes before the decimals")
-    text = "order of dates such as 01/02/2024: day, month and year"
-    add("--date-order", choices=("dmy", "mdy", "ymd"), help=text)
+    _add_marks(add)
     _add_reading(add)
     add("--plot", metavar="FILE", help="draw losses, predictions and what matters")
     add("--json", metavar="FILE", help="write all that is said as JSON")
@@ -88,6 +93,7 @@ def _add_others(commands: Any) -> None:
     text = "keep all columns of the table in front of the predictions"
     add("--keep", action="store_true", help=text)
     _add_reading(add)
+    _add_marks(add)
     text = "score a model on a table that has the target"
     add = commands.add_parser("evaluate", help=text, description=text).add_argument
     add("model", metavar="MODEL", help="the file of a trained model")
@@ -95,6 +101,7 @@ def _add_others(commands: Any) -> None:
     text = "the column to compare with (default: that of the training)"
     add("--target", metavar="COLUMN", help=text)
     _add_reading(add)
+    _add_marks(add)
     add("--json", metavar="FILE", help="write the scores as JSON")
     text = "write a model as ONNX or as a header of C"
     add = commands.add_parser("export", help=text, description=text).add_argument

@@ -19,7 +19,7 @@ from ._tables import Table, find, opened_table
 
 def predict(options: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    model = opened_model(options.model)
+    model = opened_model(options.model, options)
     with opened_table(options.data, options, list(model.readings or ())) as table:
         kept = _kept(model, table, options)
         rows = Rows.of(model, table, kept)

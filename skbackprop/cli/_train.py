@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
+import sys
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +43,11 @@ class _Parts:
 
 def train(options: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    check_picture(options.plot)
-    with opened_store() as store:
+    output = sys.stdout
+    # JSON on standard output is alone there.
+    talk = sys.stderr if options.json == "-" else output
+    with contextlib.redirect_stdout(talk), opened_store() as store:
+        check_picture(options.plot)
         if options.data is None:
             table = _bundled(options.task)
         else:
@@ -50,7 +56,23 @@ def train(options: argparse.Namespace) -> int:
         path = _path_of_model(options)
         parts = _split(table, options, store)
         _describe(table, parts)
-        return _fit(table, parts, path, store, options)
+        trained = _fit(table, parts, store, options)
+        _save(trained.model, table, parts, path, None)
+        found = _report(trained, table, parts, path, options)
+        if path is None:
+            print("next: skbackprop train your.csv --target COLUMN")
+        else:
+            print(f"next: skbackprop predict {path} new.csv")
+    if options.json is not None:
+        said = table.as_plain() | {
+            "data": table.name,
+            "rows": {"train": len(parts.y), "test": len(parts.y_test)},
+            "notes": table.notes + trained.messages,
+            "seconds": trained.seconds,
+            "model": path,
+        }
+        written_json(said | found, options.json)
+    return 130 if trained.interrupted else 0
 
 
 def _bundled(task: str) -> TrainingTable:
@@ -166,14 +188,32 @@ def _model(table: TrainingTable, options: argparse.Namespace) -> Any:
     return TabularMLPRegressor(**shared)
 
 
+@dataclass
+class _Trained:
+    """A model, and how its training went."""
+
+    model: Any
+    seconds: float
+    messages: list[str]
+
+    @property
+    def interrupted(self) -> bool:
+        return any("interrupted by user" in message for message in self.messages)
+
+
+@contextlib.contextmanager
+def _failures(what: str) -> Iterator[None]:
+    """Make one line of what numbers may do."""
+    try:
+        yield
+    except (ValueError, ArithmeticError, MemoryError) as error:
+        raise Failure(f"{what} failed: {error or type(error).__name__}") from None
+
+
 def _fit(
-    table: TrainingTable,
-    parts: _Parts,
-    path: str | None,
-    store: Store,
-    options: argparse.Namespace,
-) -> int:
-    from .._model_file import write_model
+    table: TrainingTable, parts: _Parts, store: Store, options: argparse.Namespace
+) -> _Trained:
+    """Train, and show how far it is."""
     from ..tabular._matrices import kept_in
 
     model, target = _model(table, options), table.target
@@ -181,55 +221,62 @@ def _fit(
     progress = Progress(_epochs(model, len(y)), options.time_limit)
     model._observers = lambda: [progress]
     started = time.perf_counter()
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            with kept_in(store.folder):
-                model.fit(parts.X, y)
-            seconds = time.perf_counter() - started
-            del model._observers
-            outputs = _outputs(model, parts)
-            scores = _scored(model, table, parts, outputs)
-            rows, y_test = _known(model, table, parts)
-            important = importances(model, parts.X_test, y_test, rows, options.seed)
-    except (ValueError, ArithmeticError, MemoryError) as error:
-        raise Failure(f"training failed: {error or type(error).__name__}") from None
+    with warnings.catch_warnings(record=True) as caught, _failures("training"):
+        warnings.simplefilter("always")
+        with kept_in(store.folder):
+            model.fit(parts.X, y)
+    seconds = time.perf_counter() - started
+    del model._observers
     messages = [" ".join(str(each.message).split()) for each in caught]
-    interrupted = any("interrupted by user" in message for message in messages)
-    for message in dict.fromkeys(messages):
+    return _Trained(model, seconds, list(dict.fromkeys(messages)))
+
+
+def _save(
+    model: Any, table: TrainingTable, parts: _Parts, path: str | None, scores: Any
+) -> None:
+    """Write the model's file; at once after the training, and again with scores."""
+    from .._model_file import write_model
+
+    if path is None:
+        return
+    said = table.as_plain() | {"rows": len(parts.y), "scores": scores}
+    if table.target.classes is not None:
+        counts = np.bincount(_codes(model, table, parts.y))
+        said["class_shares"] = (counts / len(parts.y)).tolist()
+    write_model(model, path, table=said)
+
+
+def _report(
+    trained: _Trained,
+    table: TrainingTable,
+    parts: _Parts,
+    path: str | None,
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """Print what the model is worth, and return it."""
+    model = trained.model
+    for message in trained.messages:
         print(f"note      {message}")
     print(
-        f"trained   {model.n_networks_} networks in {seconds:.1f} s, best epochs "
-        f"{model.best_epochs_.min()} to {model.best_epochs_.max()} of "
+        f"trained   {model.n_networks_} networks in {trained.seconds:.1f} s, best "
+        f"epochs {model.best_epochs_.min()} to {model.best_epochs_.max()} of "
         f"{model.recipe_['max_iter']}"
     )
-    print_scores(scores)
+    rows, y_test = _known(model, table, parts)
+    with warnings.catch_warnings(), _failures("scoring"):
+        warnings.simplefilter("ignore")  # of the training rows they were said
+        outputs = _outputs(model, parts)
+        scores = _scored(model, table, parts, outputs)
+        print_scores(scores)
+        important = importances(model, parts.X_test, y_test, rows, options.seed)
     print_importances(important)
+    _save(model, table, parts, path, scores)
     if path is not None:
-        plain = table.as_plain() | {"rows": len(y), "scores": scores}
-        if target.classes is not None:
-            counts = np.bincount(_codes(model, table, parts.y))
-            plain["class_shares"] = (counts / len(y)).tolist()
-        write_model(model, path, table=plain)
         print(f"model     {path}")
-        print(f"next: skbackprop predict {path} new.csv")
-    else:
-        print("next: skbackprop train your.csv --target COLUMN")
     if options.plot is not None:
         draw(options.plot, model, y_test[rows], outputs[rows], important)
         print(f"picture   {options.plot}")
-    if options.json is not None:
-        said = table.as_plain() | {
-            "data": table.name,
-            "rows": {"train": len(y), "test": len(parts.y_test)},
-            "notes": table.notes + messages,
-            "scores": scores,
-            "importances": important,
-            "seconds": seconds,
-            "model": path,
-        }
-        written_json(said, options.json)
-    return 130 if interrupted else 0
+    return {"scores": scores, "importances": important}
 
 
 def _epochs(model: Any, n_rows: int) -> int:

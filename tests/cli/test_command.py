@@ -89,6 +89,13 @@ def test_everything_is_said_of_a_table(capsys, write, tmp_path):
     assert estimator.feature_names_in_.tolist() == ["width", "colour", "flag", "day"]
 
 
+def test_json_is_alone_on_standard_output(capsys):
+    assert cli.main(["train", *FAST, "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["rows"] == {"train": 455, "test": 114}
+    assert "accuracy" in err
+
+
 def test_regression_is_in_the_units_of_the_target(capsys, write, tmp_path):
     out = run(
         capsys,
@@ -359,6 +366,20 @@ def test_interrupted_later_keeps_the_networks_so_far(
     assert "note      Training interrupted by user" in out and "accuracy" in out
     assert err == ""
     assert 1 <= load_model(path).n_networks_ < 8
+
+
+def test_interrupted_while_it_scores(capsys, monkeypatch, write, tmp_path):
+    """What has been trained is not lost."""
+    from skbackprop.cli import _train
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_train, "importances", interrupt)
+    path = str(tmp_path / "m")
+    argv = ("train", write(frame()), "--target", "label", *FAST, "--model", path)
+    assert cli.main(argv) == 130
+    assert load_model(path).n_networks_ == 8
 
 
 def test_process_exits_without_a_traceback():

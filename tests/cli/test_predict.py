@@ -274,6 +274,24 @@ def test_categories_of_other_types(capsys, write, tmp_path):
     )
 
 
+def test_how_numbers_and_dates_are_written_may_be_said(capsys, write, tmp_path):
+    days = pd.date_range("2024-01-01", periods=60)
+    table = pd.DataFrame({"x": np.arange(60) / 8, "day": days})
+    estimator = TabularMLPRegressor(
+        preset="fast", max_iter=3, dates="numbers", random_state=0
+    ).fit(table, table["x"])
+    path = str(tmp_path / "model")
+    save_model(estimator, path)
+    table["day"] = days.strftime("%d/%m/%Y")
+    name = write(table.to_csv(index=False, sep=";", decimal=","))
+    out, err = predicted(capsys, path, name, "--decimal", ",", "--date-order", "dmy")
+    assert "missing" not in err
+    expected = estimator.predict(table.assign(day=days))
+    np.testing.assert_array_equal(out["prediction"], expected)
+    _, err = predicted(capsys, path, name)
+    assert "cells of 'x' are no numbers" in err and "cells of 'day' are no" in err
+
+
 def test_missing_numbers_of_a_network(capsys, write, tmp_path):
     X, y = load_iris(return_X_y=True, as_frame=True)
     path = str(tmp_path / "model")
