@@ -168,9 +168,7 @@ class Rows:
                     counts = Counter(v for v in values.array if v is not None)
                     new = {v: n for v, n in counts.items() if v not in known[name]}
                     self.unseen.setdefault(name, Counter()).update(new)
-                columns[name] = pd.Categorical(values.array)
-            else:
-                columns[name] = values.array
+            columns[name] = values.array
         frame = pd.DataFrame(columns, copy=False)
         return frame if self.model.readings is not None else frame.to_numpy()
 

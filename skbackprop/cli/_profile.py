@@ -44,9 +44,10 @@ class Profile:
     #: Cells that are dates in each order, and those that are the same in two of them.
     n_dates: Counter[str] = field(default_factory=Counter)
     ambiguous_date: str = ""
-    #: A cell of digits that begins with 0, and whether all cells are digits.
-    code: str = ""
+    #: Whether all cells are digits, and if so a cell that begins with 0, and whether
+    #: all are dates such as 20240131.
     all_digits: bool = True
+    code: str = ""
     all_compact: bool = True
     counts_rows: bool = True
     #: How often each value occurs; None where there are too many.
@@ -71,7 +72,6 @@ class Profile:
         if numbers is None:
             self._update_text(cells)
             self.counts_rows = self.all_digits = self.all_increase = False
-            self.all_compact = False
             return
         self._update_numbers(first, numbers)
         n = int(np.count_nonzero(~np.isnan(numbers)))
@@ -81,13 +81,10 @@ class Profile:
         self.n_both += n - n_dotted + len(grouped)
         self.doubtful = self.doubtful or (grouped[0] if grouped else "")
         self.all_digits = self.all_digits and _DIGITS.fullmatch(joined) is not None
-        if self.all_digits and not self.code:
-            found = _CODE.search(joined)
-            self.code = found[0] if found else ""
         if self.all_digits:
+            found = _CODE.search(joined)
+            self.code = self.code or (found[0] if found else "")
             self.all_compact = self.all_compact and bool(_COMPACT.fullmatch(joined))
-        else:
-            self.all_compact = False
         if self.values is not None and (
             self.counts_all or self.code or len(self.values)
         ):

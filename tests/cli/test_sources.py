@@ -21,6 +21,8 @@ import pytest
 from command_line import read, refuse
 
 from skbackprop.cli._failure import Failure
+from skbackprop.cli._options import parse
+from skbackprop.cli._tables import opened_table
 
 ROWS = 60
 TEXT = "width,colour,y\n" + "".join(
@@ -126,6 +128,14 @@ def test_the_target_says_which_delimiter(write):
     text = "a,b;y\n" + "".join(f"{i},{i % 7};{'pq'[i % 2]}\n" for i in range(40))
     readings = read(write(text)).readings
     assert readings["a,b"].as_plain() == {"kind": "number", "mark": ","}
+
+
+def test_the_steadier_delimiter_is_the_one(write):
+    """Where no name is looked for, as for a model that has none."""
+    rows = ["a;b, c"] + [f"{i};{'one, two' if i % 5 < 3 else 'one'}" for i in range(40)]
+    options = parse(["predict", "model", "table"])
+    with opened_table(write("\n".join(rows)), options, []) as table:
+        assert table.names == ["a", "b, c"]
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,15 @@ import uuid
 import numpy as np
 import pandas as pd
 import pytest
-from command_line import read, refuse
+from command_line import frame, read, refuse, run
 
+from skbackprop import TabularEncoder, load_model
 from skbackprop.cli import _store, _training_table
 from skbackprop.cli._csv import BLOCK_ROWS
 from skbackprop.cli._options import parse
 from skbackprop.cli._store import Coded
 from skbackprop.cli._tables import opened_table
+from skbackprop.tabular._matrices import kept_in
 
 ROWS = 200
 
@@ -125,9 +127,11 @@ def test_one_bad_cell_costs_one_cell(table):
 
 
 def test_infinite_cells_are_said(table):
-    found = table(x=numbered(at3="inf", at4="-Infinity"))
+    found = table(x=numbered(at3="inf", at4="-Infinity"), z=numbered(at7="1e400"))
     assert said(found, "2 of its 200 cells as missing: 'inf' (line 5), '-Infinity'")
+    assert said(found, "1 of its 200 cells as missing: '1e400' (line 9)")
     assert np.isnan(found.columns["x"][3:5]).all()
+    assert np.isnan(found.columns["z"][7])
 
 
 def test_words_for_missing_are_said(table):
@@ -492,9 +496,31 @@ def test_many_rows_are_kept_in_files(write, monkeypatch, tmp_path):
             expected = plain.columns[key]
             expected = expected.codes if isinstance(expected, Coded) else expected
             np.testing.assert_array_equal(data, expected)
-        frame = _store.frame_of(found.columns)
-        assert frame["kind"].dtype == "category" and len(frame) == 134
+        rows = _store.frame_of(found.columns)
+        assert rows["kind"].dtype == "category" and len(rows) == 134
+        with kept_in(store.folder):
+            encoder = TabularEncoder(dates="numbers", missing="nan")
+            matrix = encoder.fit_transform(rows)
+        assert isinstance(matrix, np.memmap)
+        np.testing.assert_array_equal(matrix, encoder.transform(rows))
+        assert not isinstance(encoder.transform(rows), np.memmap)
     assert not list(tmp_path.glob("skbackprop-*"))
+
+
+def test_a_training_from_files_is_the_same(capsys, write, monkeypatch, tmp_path):
+    name = write(frame(300))
+    models = []
+    for most in (10**9, 1000):
+        monkeypatch.setattr(_store, "MOST_IN_MEMORY", most)
+        models.append(str(tmp_path / f"{most}"))
+        run(
+            capsys,
+            *("train", name, "--target", "label", "--preset", "fast"),
+            *("--max-iter", "3", "--model", models[-1]),
+        )
+    first, second = (load_model(model)._bag[1] for model in models)
+    for theta, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(theta, other)
 
 
 def test_a_full_disk_is_one_line(capsys, write, monkeypatch):

@@ -192,4 +192,19 @@ def test_a_file_with_other_dates_is_refused(tmp_path):
         broken.date_features_ = np.array(wrong, np.intp)
         with pytest.raises(ValueError, match="date_features_"):
             save_model(broken, tmp_path / "model")
+    encoder = TabularEncoder().fit(FRAME.assign(day="a"))
+    encoder.date_features_ = np.array([0], np.intp)  # a column of categories
+    with pytest.raises(ValueError, match="date_features_"):
+        save_model(encoder, tmp_path / "model")
     assert len(PARTS) == 5
+
+
+def test_a_pickle_without_the_parameter():
+    """As of 0.1.0: it has the default then."""
+    encoder = TabularEncoder(clip=None).fit(FRAME[["x"]])
+    state = encoder.__getstate__()
+    del state["dates"], state["date_features_"]
+    again = TabularEncoder.__new__(TabularEncoder)
+    again.__setstate__(state)
+    assert again.get_params() == encoder.get_params()
+    assert_array_equal(again.transform(FRAME[["x"]]), encoder.transform(FRAME[["x"]]))
