@@ -187,15 +187,19 @@ def test_ctrl_c_in_mid_epoch_of_the_first_is_raised(monkeypatch):
     assert not hasattr(model, "coefs_")
 
 
-def test_ctrl_c_later_keeps_the_last_complete_epoch(monkeypatch):
+def test_ctrl_c_later_keeps_the_last_complete_epoch():
     data, y = (a[:20_000] for a in long_problem())
     settings = {"random_state": 0, "n_iter_no_change": np.inf}
-    model = BackpropMLPClassifier((20,), max_iter=1000, **settings)
-    interrupt_in_run(monkeypatch, 5)
+
+    class Interrupted(Hooked, BackpropMLPClassifier):
+        def after_epoch(self, epoch, loss, score):
+            if epoch == 3:
+                interrupt_soon(0.01)
+
+    model = Interrupted((20,), max_iter=1000, **settings)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model.fit(data, y)
-    assert 0 < model.n_iter_ == len(model.loss_curve_) < 1000
-    monkeypatch.undo()
+    assert 3 <= model.n_iter_ == len(model.loss_curve_) < 1000
     upto = BackpropMLPClassifier((20,), max_iter=model.n_iter_, **settings)
     assert_array_equal(model.coefs_[0], upto.fit(data, y).coefs_[0])
 
