@@ -133,16 +133,6 @@ def build(tree: Path, target: Path, isolated: bool, level: str = "") -> None:
     expect(result.returncode == 0, f"the tree of {target.name!r} builds")
 
 
-def installed(tree: Path) -> Path | None:
-    """Where the copy's version is installed, not from a clone, so that it is built."""
-    folder = Path(sysconfig.get_path("platlib"))
-    version = Path("skbackprop", "_version.py")
-    if not (folder / version).is_file():
-        return None
-    same = (folder / version).read_bytes() == (tree / version).read_bytes()
-    return folder if same else None
-
-
 def find_test(name: str, folder: Path) -> Path:
     """A file of the copy's tests, in whatever folder of them."""
     found = list((folder / "tree" / "tests").rglob(name))

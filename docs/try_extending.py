@@ -3,10 +3,9 @@
     python docs/try_extending.py [--build-isolation] [--folder FOLDER]
 
 The interpreter that runs this needs numpy, scipy and scikit-learn; without
---build-isolation also meson-python, meson, ninja and Cython. The copy is built with the
-diff blocks of the page applied, and as it is where that is not what is installed, into
-folders of their own: the environment is not changed. One line per step; the exit status
-is 1 where one fails.
+--build-isolation also meson-python, meson, ninja and Cython. The copy is built twice,
+as it is and with the diff blocks of the page applied, into folders of their own: the
+environment is not changed. One line per step; the exit status is 1 where one fails.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from edits import (
     copy_sources,
     expect,
     highest_level,
-    installed,
     main,
     read_edits,
     run_tests,
@@ -55,7 +53,7 @@ def refusal(name: str) -> str:
 
 
 def stage_before(folder: Path) -> None:
-    use_only(_before(folder))
+    use_only(folder / "before")
     allowed, _, given = refusal(NAME).partition(" Got ")
     expect(NAME in given, f"before, activation={NAME!r} is refused")
     known = ("identity", "logistic", "relu", "sigmoid", "tanh")
@@ -147,18 +145,12 @@ def stage_suite(folder: Path) -> None:
     run_tests(DOCUMENT, "", folder)
 
 
-def _before(folder: Path) -> Path:
-    """Where the package is without the activation."""
-    return installed(folder / "tree") or folder / "before"
-
-
 def carry_out(folder: Path, isolated: bool) -> None:
     tree = folder / "tree"
     edits, level = read_edits(PAGE), highest_level()
     copy_sources(tree)
-    if not installed(tree):
-        build(tree, folder / "before", isolated, level)
-    check("before", _before(folder))
+    build(tree, folder / "before", isolated, level)
+    check("before", folder / "before")
     for edit in edits:
         apply(edit, tree)
     build(tree, folder / "after", isolated, level)
