@@ -9,7 +9,7 @@ from typing import Any
 from ._model import Model, opened_model
 from ._output import written_json
 from ._report import described_columns, print_scores
-from ._words import listed
+from ._words import listed, printable
 
 
 def info(options: argparse.Namespace) -> int:
@@ -56,7 +56,8 @@ def _said(model: Model) -> dict[str, Any]:
 
 def _print(model: Model, said: dict[str, Any]) -> None:
     print(f"file      {said['file']} ({said['bytes']:,} bytes)")
-    print(f"model     {said['class']}, written by skbackprop {said['version']}")
+    version = printable(said["version"])
+    print(f"model     {said['class']}, written by skbackprop {version}")
     layers = ", ".join(map(str, said["layers"])) or "none"
     print(
         f"networks  {said['networks']}, {said['parameters']:,} parameters, hidden "

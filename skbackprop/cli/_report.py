@@ -7,7 +7,7 @@ from typing import Any
 
 from ._notation import COMMA
 from ._reading import CATEGORY, DATE, NUMBER, Reading
-from ._words import counted, joined_some
+from ._words import counted, joined_some, printable
 
 _MOST_COLUMNS = 12
 _ORDERS = {"ymd": "year-month-day", "dmy": "day/month/year", "mdy": "month/day/year"}
@@ -89,7 +89,7 @@ def class_table(scores: Mapping[str, Any]) -> Iterator[str]:
     width = min(max(width, 5), 40)
     yield f"{'class':<{width}}  {'rows':>8}  {'precision':>9}  {'recall':>9}"
     for each in scores["classes"]:
-        name = str(each["class"])[:width]
+        name = printable(str(each["class"])[:width])
         numbers = [_share(each[key]) for key in ("precision", "recall")]
         yield f"{name:<{width}}  {each['rows']:>8}  {numbers[0]:>9}  {numbers[1]:>9}"
 

@@ -15,6 +15,11 @@ def joined_some(texts: Sequence[str], separator: str, most: int) -> str:
     return separator.join(texts[:most]) + more
 
 
+def printable(text: str) -> str:
+    """What a terminal may be sent of a text that a file holds."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 

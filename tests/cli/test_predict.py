@@ -25,12 +25,14 @@ from skbackprop import (
     TabularEncoder,
     TabularMLPClassifier,
     TabularMLPRegressor,
+    _model_file,
     cli,
     load_model,
     save_model,
 )
 from skbackprop._model_file import read_model, write_model
 from skbackprop.cli import _csv, _scores
+from skbackprop.cli._report import class_table
 
 LABEL = ("--target", "label", "--id", "name", "--ignore", "amount")
 AMOUNT = ("--target", "amount", "--ignore", "label", "name")
@@ -231,6 +233,18 @@ def test_what_a_file_says_of_its_table_is_not_believed(
         assert "\x1b" not in run(capsys, "info", path)
     else:
         refuse(capsys, "predict", path, data)
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(
+    capsys, trained, tmp_path, monkeypatch
+):
+    model, _ = trained(*LABEL)
+    monkeypatch.setattr(_model_file, "__version__", "1\x1b[31m")
+    path = str(tmp_path / "m")
+    write_model(read_model(model).estimator, path, table={"target": "\x1b[31m"})
+    assert "\x1b" not in run(capsys, "info", path)
+    scores = {"classes": [{"class": "\x1b", "rows": 1, "precision": 1, "recall": 1}]}
+    assert "\x1b" not in "".join(class_table(scores))
 
 
 # Models that Python has trained
