@@ -11,14 +11,14 @@ import numpy as np
 
 from ._failure import Failure
 from ._model import Model, Rows, opened_model
-from ._notation import COMMA, POINT, number_of
+from ._notation import POINT, number_of
 from ._output import written_json
 from ._profile import Profile
 from ._reading import NUMBER, Reading, as_text
 from ._report import class_table, print_scores
 from ._scores import of_classes, of_numbers, of_quantiles
 from ._tables import Table, find, opened_table
-from ._words import counted, shown
+from ._words import Oddities, counted, places_of
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -30,7 +30,7 @@ def evaluate(options: argparse.Namespace) -> int:
     wanted = [*(model.readings or ()), name]
     with opened_table(options.data, options, wanted) as table:
         target = find(table, name, "--target")
-        rows = Rows.of(model, table, [target])
+        rows = Rows.of(model, table, [target], [target])
         outputs, cells = _predicted(rows)
         if not len(cells):
             raise Failure(f"{table.name!r} has a header but no rows")
@@ -115,7 +115,9 @@ def _numbers(
 ) -> dict[str, Any]:
     profile = Profile(target)
     profile.update(cells)
-    reading = Reading(NUMBER, profile.better_mark() or _mark_of(model))
+    reading = model.target_reading()
+    if reading is None or reading.kind != NUMBER:
+        reading = Reading(NUMBER, profile.better_mark() or POINT)
     values = reading.read(cells)
     y = values.array
     missing = np.isnan(y)
@@ -135,13 +137,6 @@ def _numbers(
     return of_quantiles(y, predicted, levels.tolist(), np.quantile(y, levels))
 
 
-def _mark_of(model: Model) -> str:
-    marks = {
-        each.mark for each in (model.readings or {}).values() if each.mark == COMMA
-    }
-    return COMMA if marks else POINT
-
-
 def _tell(
     table: Table, target: str, missing: Any, odd: list[tuple[int, str]], what: str
 ) -> None:
@@ -149,6 +144,10 @@ def _tell(
         n = counted(int(missing.sum()), "row")
         table.notes.append(f"{n} without a value in {target!r}")
     if odd:
+        cells = Oddities()
+        for row, cell in odd:
+            cells.add(row, cell)
+        places = places_of([cells], table)
         table.notes.append(
-            f"{counted(len(odd), 'cell')} of {target!r}: {shown(odd, table)} {what}"
+            f"{counted(cells.n, 'cell')} of {target!r}: {cells.shown(places)} {what}"
         )

@@ -89,5 +89,5 @@ def _print(model: Model, said: dict[str, Any]) -> None:
         print("as its file says, without proof:")
         try:
             print_scores(scores)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             print("          scores that cannot be read")

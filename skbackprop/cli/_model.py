@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 from ._csv import Block
 from ._failure import Failure
 from ._notation import POINT
-from ._reading import CATEGORY, DATE, NUMBER, Reading, Values
+from ._reading import CATEGORY, DATE, NUMBER, Reading
 from ._tables import Table, alike, known
-from ._words import counted, joined_some, listed, shown
+from ._words import Oddities, counted, joined_some, listed, places_of
 
 _MOST_NOTES = 6
 
@@ -33,6 +33,15 @@ class Model:
     identifier: str | None
     #: What its file says of its table: nothing of it is known to be true.
     table: dict[str, Any]
+    #: What comes before the decimals, where the user says it.
+    decimal: str | None = None
+
+    def target_reading(self) -> Reading | None:
+        """How numbers of the target were read in training, where that is known."""
+        if self.decimal is not None:
+            return Reading(NUMBER, self.decimal)
+        plain = self.table.get("target_reading")
+        return None if plain is None else Reading.from_plain(plain)
 
     @property
     def is_classifier(self) -> bool:
@@ -74,7 +83,16 @@ def opened_model(path: str, options: argparse.Namespace | None = None) -> Model:
             name: Reading(each.kind, marks.get(each.kind) or each.mark)
             for name, each in readings.items()
         }
-    return Model(path, file.version, estimator, readings, target, identifier, table)
+    return Model(
+        path,
+        file.version,
+        estimator,
+        readings,
+        target,
+        identifier,
+        table,
+        None if options is None else options.decimal,
+    )
 
 
 def _readings(estimator: Any, plain: Any) -> dict[str, Reading] | None:
@@ -112,20 +130,22 @@ class Rows:
     readings: list[Reading]
     others: list[str]
     n_rows: int = 0
-    words: dict[str, Counter[str]] = field(default_factory=dict)
-    odd: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    odd: dict[str, Oddities] = field(default_factory=dict)
     unseen: dict[str, Counter[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Model, table: Table, others: list[str]) -> Rows:
-        """The columns that the model needs; raises Failure where one is missing."""
+    def of(
+        cls, model: Model, table: Table, others: list[str], unread: Collection[str]
+    ) -> Rows:
+        """The columns that the model needs; raises Failure where one is missing.
+
+        A model that knows no names has all columns but those that are ``unread``.
+        """
         if model.readings is not None:
             names, readings = list(model.readings), list(model.readings.values())
             _check_names(model, table, names)
         else:
-            names = [
-                name for name in table.names if name not in (*others, model.target)
-            ]
+            names = [name for name in table.names if name not in unread]
             readings = _kinds(model.estimator)
             if len(names) != len(readings):
                 raise Failure(
@@ -162,7 +182,9 @@ class Rows:
             self.names, self.readings, block.columns, strict=False
         ):
             values = reading.read(cells)
-            self._tell(name, block, values)
+            for row, cell in values.odd:
+                odd = self.odd.setdefault(name, Oddities())
+                odd.add(block.first_row + row, cell)
             if reading.kind == CATEGORY:
                 if name in known:
                     counts = Counter(v for v in values.array if v is not None)
@@ -172,20 +194,15 @@ class Rows:
         frame = pd.DataFrame(columns, copy=False)
         return frame if self.model.readings is not None else frame.to_numpy()
 
-    def _tell(self, name: str, block: Block, values: Values) -> None:
-        if values.words:
-            self.words.setdefault(name, Counter()).update(values.words)
-        if values.odd:
-            found = self.odd.setdefault(name, [])
-            found += [(block.first_row + row, cell) for row, cell in values.odd]
-
     def notes(self) -> list[str]:
         """What was odd about the cells, after the last block."""
         kinds = dict(zip(self.names, self.readings, strict=True))
+        told = dict(list(self.odd.items())[:_MOST_NOTES])
+        places = places_of(told.values(), self.table)
         notes = [
-            f"{counted(len(cells), 'cell')} of {name!r} are no {kinds[name].kind}s and "
-            f"are read as missing: {shown(cells, self.table)}"
-            for name, cells in list(self.odd.items())[:_MOST_NOTES]
+            f"{name!r} holds {counted(cells.n, 'cell')} that can be read as no "
+            f"{kinds[name].kind}, missing therefore: {cells.shown(places)}"
+            for name, cells in told.items()
         ]
         if len(self.odd) > _MOST_NOTES:
             notes.append(f"the same in {listed(list(self.odd)[_MOST_NOTES:])}")

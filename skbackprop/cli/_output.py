@@ -13,11 +13,18 @@ from ._failure import Failure
 
 def written_json(said: Any, path: str) -> None:
     """Write plain values to a file, or to standard output where it is "-"."""
-    text = json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False)
     if path == "-":
-        sys.stdout.write(text)
+        _to_stdout([f"{text}\n".encode()])
     else:
-        write_atomically(path, [text.encode()])
+        write_atomically(path, [f"{text}\n".encode()])
+
+
+def _to_stdout(pieces: Iterable[bytes]) -> None:
+    """UTF-8, whatever the terminal's encoding: a file or a program reads it."""
+    sys.stdout.flush()
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
 
 
 def csv_pieces(header: list[str], blocks: Iterable[list[list[Any]]]) -> Iterator[bytes]:
@@ -96,6 +103,5 @@ def write_table(
     pieces = csv_pieces(header, blocks)
     if path is not None:
         write_atomically(path, pieces)
-        return
-    for piece in pieces:
-        sys.stdout.write(piece.decode())
+    else:
+        _to_stdout(pieces)

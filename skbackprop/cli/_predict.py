@@ -22,7 +22,8 @@ def predict(options: argparse.Namespace) -> int:
     model = opened_model(options.model, options)
     with opened_table(options.data, options, list(model.readings or ())) as table:
         kept = _kept(model, table, options)
-        rows = Rows.of(model, table, kept)
+        unread = {model.target, options.id}
+        rows = Rows.of(model, table, kept, unread)
         header: list[str] = list(kept)
         blocks = _blocks(rows, header)
         first = next(blocks, None)

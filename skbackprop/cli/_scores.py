@@ -9,9 +9,9 @@ import numpy as np
 _BINS = 10
 _BLOCK = 50_000  # rows that are predicted at a time
 MOST_IMPORTANT = 10
-_IMPORTANCE_ROWS = 2000
-_SCREENED = 30  # columns that are shuffled several times
 _SHUFFLES = 5
+_PREDICTIONS = 300_000  # rows predicted for the importances, about
+_FEWEST_ROWS, _MOST_ROWS = 100, 2000  # of the table, for each shuffle
 
 
 def in_blocks(function: Any, frame: Any) -> Any:
@@ -103,22 +103,20 @@ def of_quantiles(y: Any, predicted: Any, levels: Any, constants: Any) -> dict[st
     ``predicted`` has shape (n_rows, n_levels), ``constants`` (n_levels,) are the
     quantiles of the training rows.
     """
+    from sklearn.metrics import mean_pinball_loss
+
     by_level = [
         {
             "quantile": float(q),
             "below": float(np.mean(y <= predicted[:, i])),
-            "loss": pinball(y, predicted[:, i], q),
-            "baseline_loss": pinball(y, constants[i], q),
+            "loss": mean_pinball_loss(y, predicted[:, i], alpha=q),
+            "baseline_loss": mean_pinball_loss(
+                y, np.full(len(y), constants[i]), alpha=q
+            ),
         }
         for i, q in enumerate(levels)
     ]
     return {"quantiles": by_level}
-
-
-def pinball(y: Any, predicted: Any, level: float) -> float:
-    """The mean quantile loss (L8)."""
-    error = y - predicted
-    return float(np.mean(np.maximum(level * error, (level - 1) * error)))
 
 
 def loss_of(model: Any, frame: Any, y: Any) -> float:
@@ -129,9 +127,9 @@ def loss_of(model: Any, frame: Any, y: Any) -> float:
         return float(-np.log(np.maximum(of_true, np.finfo(np.float64).tiny)).mean())
     predicted = model.predict(frame)
     if model.quantiles_ is not None:
-        columns = predicted.reshape(len(y), -1).T
-        pairs = zip(columns, model.quantiles_.tolist(), strict=True)
-        return float(np.mean([pinball(y, column, q) for column, q in pairs]))
+        levels = model.quantiles_.tolist()
+        scores = of_quantiles(y, predicted.reshape(len(y), -1), levels, levels)
+        return float(np.mean([each["loss"] for each in scores["quantiles"]]))
     return float(np.sqrt(np.mean((y - predicted) ** 2)))
 
 
@@ -141,39 +139,30 @@ def importances(
     """The columns whose shuffling costs most: permutation importance (Breiman, 2001).
 
     The mean cost, in the loss of ``loss_of``, its standard deviation over shuffles, and
-    the costs. ``rows`` are those that may be looked at.
+    the costs. ``rows`` are those that may be looked at: the more columns, the fewer.
     """
-    rng = np.random.default_rng(seed)
-    if len(rows) > _IMPORTANCE_ROWS:
-        rows = np.sort(rng.choice(rows, _IMPORTANCE_ROWS, replace=False))
-    frame, y = frame.iloc[rows], y[rows]
+    from sklearn.inspection import permutation_importance
+
     names = list(frame.columns)
-    if len(names) > _SCREENED:  # shuffled once first, on fewer rows
-        few = slice(_IMPORTANCE_ROWS // 5)
-        costs = _costs(model, frame.iloc[few], y[few], names, 1, rng)
-        best = np.argsort(-costs.mean(axis=1), kind="stable")[:_SCREENED]
-        names = [names[place] for place in best.tolist()]
-    costs = _costs(model, frame, y, names, _SHUFFLES, rng)
-    order = np.argsort(-costs.mean(axis=1), kind="stable")[:MOST_IMPORTANT]
+    most = min(_MOST_ROWS, max(_FEWEST_ROWS, _PREDICTIONS // (_SHUFFLES * len(names))))
+    if len(rows) > most:
+        rng = np.random.default_rng(seed)
+        rows = np.sort(rng.choice(rows, most, replace=False))
+    found = permutation_importance(
+        model,
+        frame.iloc[rows],
+        y[rows],
+        scoring=lambda model, frame, y: -loss_of(model, frame, y),
+        n_repeats=_SHUFFLES,
+        random_state=seed,
+    )
+    order = np.argsort(-found.importances_mean, kind="stable")[:MOST_IMPORTANT]
     return [
         {
             "column": names[place],
-            "cost": float(costs[place].mean()),
-            "spread": float(costs[place].std()),
-            "costs": costs[place].tolist(),
+            "cost": float(found.importances_mean[place]),
+            "spread": float(found.importances_std[place]),
+            "costs": found.importances[place].tolist(),
         }
         for place in order.tolist()
     ]
-
-
-def _costs(
-    model: Any, frame: Any, y: Any, names: list[str], n_shuffles: int, rng: Any
-) -> Any:
-    base = loss_of(model, frame, y)
-    costs = np.empty((len(names), n_shuffles))
-    for row, name in enumerate(names):
-        for shuffle in range(n_shuffles):
-            order = rng.permutation(len(frame))
-            shuffled = frame.assign(**{name: frame[name].array[order]})
-            costs[row, shuffle] = loss_of(model, shuffled, y) - base
-    return costs

@@ -12,7 +12,7 @@ from ._notation import MISSING, number_of
 from ._profile import MOST_DIFFERENT, SHARE, Profile
 from ._reading import DATE, NUMBER, Reading, as_text
 from ._tables import Table
-from ._words import counted, listed, shown
+from ._words import Oddities, counted, listed, places_of
 
 MIN_ROWS = 10
 MAX_CLASSES_AUTO = 20  # an integer target with more values is a quantity
@@ -100,38 +100,35 @@ def read_target(table: Table, target: Target, notes: list[str]) -> tuple[Any, An
 
     Of classification, the numbers of their classes.
     """
-    pieces, missing, odd = [], [], []
+    pieces, missing, odd = [], Oddities(), Oddities()
     place = table.names.index(target.name)
     for block in table.blocks([place]):
         (cells,) = block.columns
         if target.task == REGRESSION:
             values = target.reading.read(cells)
             pieces.append(values.array)
-            told = {row for row, _ in values.odd}
-            odd += [(block.first_row + row, cell) for row, cell in values.odd]
+            told = dict(values.odd)
             for row in np.flatnonzero(np.isnan(values.array)).tolist():
-                word = cells[row] if isinstance(cells, list) else ""
-                if word in MISSING:
-                    odd.append((block.first_row + row, word))
-                elif row not in told:
-                    missing.append(block.first_row + row)
+                cell = cells[row] if isinstance(cells, list) else told.get(row, "")
+                (odd if cell else missing).add(block.first_row + row, cell)
         else:
             texts = as_text(cells) if isinstance(cells, np.ndarray) else cells
             codes = np.array([target.codes.get(cell, -1) for cell in texts], np.int64)
             pieces.append(codes)
-            missing += (block.first_row + np.flatnonzero(codes < 0)).tolist()
+            for row in np.flatnonzero(codes < 0).tolist():
+                missing.add(block.first_row + row, "")
     y = np.concatenate(pieces) if pieces else np.zeros(0)
     kept = y >= 0 if target.task == CLASSIFICATION else ~np.isnan(y)
-    if missing:
-        where = table.places_of(missing[:1]).get(missing[0])
+    places = places_of([missing, odd], table)
+    if missing.n:
         notes.append(
-            f"dropped {counted(len(missing), 'row')} without a value in "
-            f"{target.name!r} (the first: {where})"
+            f"dropped {counted(missing.n, 'row')} without a value in "
+            f"{target.name!r} (the first: {places.get(missing.first[0][0])})"
         )
-    if odd:
+    if odd.n:
         notes.append(
-            f"{target.name!r} is read as numbers; dropped {counted(len(odd), 'row')} "
-            f"without one: {shown(odd, table)}"
+            f"{target.name!r} is read as numbers; dropped {counted(odd.n, 'row')} "
+            f"without one: {odd.shown(places)}"
         )
     if kept.sum() < MIN_ROWS:
         have = f"{counted(int(kept.sum()), 'row')} with a target"

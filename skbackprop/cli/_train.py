@@ -257,8 +257,10 @@ def _report(
     model = trained.model
     for message in trained.messages:
         print(f"note      {message}")
+    planned = model.recipe_["n_folds"] * model.recipe_["n_repeats"]
+    of = f" of {planned}" * (model.n_networks_ < planned)
     print(
-        f"trained   {model.n_networks_} networks in {trained.seconds:.1f} s, best "
+        f"trained   {model.n_networks_}{of} networks in {trained.seconds:.1f} s, best "
         f"epochs {model.best_epochs_.min()} to {model.best_epochs_.max()} of "
         f"{model.recipe_['max_iter']}"
     )

@@ -21,7 +21,7 @@ from ._reading import CATEGORY, DATE, NUMBER, Reading
 from ._store import Store
 from ._tables import Table, find, known
 from ._target import REGRESSION, Target, choose, class_notes, read_target
-from ._words import counted, joined_some, listed, shown
+from ._words import Oddities, counted, joined_some, listed, places_of
 
 MOST_NOTES = 6  # on columns of one kind; the others are counted
 
@@ -49,6 +49,7 @@ class TrainingTable:
         return {
             "target": self.target.name,
             "task": self.target.task,
+            "target_reading": self.target.reading.as_plain(),
             "identifier": self.identifier,
             "columns": {name: each.as_plain() for name, each in self.readings.items()},
             "left_out": dict(self.left_out),
@@ -74,10 +75,10 @@ def read_training_table(
     profiles = _profiles(table, roles)
     if not profiles[roles.target].n_rows:
         raise Failure(f"{table.name!r} has a header but no rows")
-    mark, order = _file_marks(table, list(profiles.values()), options)
+    mark, order, sure = _file_marks(table, list(profiles.values()), options)
     target = choose(profiles[roles.target], options.task, mark)
     if target.task == REGRESSION:
-        notes += _guesses(profiles[roles.target], target.reading, options)
+        notes += _guesses(profiles[roles.target], target.reading, sure, options)
     readings, left_out = {}, {}
     nameless = {
         name
@@ -92,7 +93,7 @@ def read_training_table(
             left_out[name] = why
         else:
             readings[name] = reading
-            notes += _guesses(profile, reading, options)
+            notes += _guesses(profile, reading, sure, options)
             if name in nameless:
                 notes.append(f"a column without a name goes by its place: {name!r}")
     if not readings:
@@ -163,8 +164,12 @@ def _profiles(table: Table, roles: _Roles) -> dict[str, Profile]:
 
 def _file_marks(
     table: Table, profiles: Sequence[Profile], options: argparse.Namespace
-) -> tuple[str, str]:
-    """Decimal mark and order of dates where a column's own cells do not say them."""
+) -> tuple[str, str, bool]:
+    """Decimal mark and order of dates where a column's own cells do not say them.
+
+    And whether other columns have decimal points and none a comma: where "1.234" and
+    "1,234" are what they are anywhere.
+    """
     marks = {
         profile.better_mark()
         for profile in profiles
@@ -177,12 +182,13 @@ def _file_marks(
         semicolons = table.delimiter == ";" and marks != {POINT}
         mark = COMMA if marks == {COMMA} or semicolons else POINT
     if options.date_order is not None:
-        return mark, options.date_order
+        return mark, options.date_order, marks == {POINT}
     orders = {profile.better_order() for profile in profiles} & {"dmy", "mdy"}
     if len(orders) == 1:
-        return mark, orders.pop()
+        return mark, orders.pop(), marks == {POINT}
     dotted = any("." in profile.ambiguous_date for profile in profiles)
-    return mark, "dmy" if dotted or mark == COMMA else "mdy"
+    order = "dmy" if dotted or mark == COMMA else "mdy"
+    return mark, order, marks == {POINT}
 
 
 def _reading_of(profile: Profile, given: str | None, mark: str, order: str) -> Reading:
@@ -197,12 +203,12 @@ def _reading_of(profile: Profile, given: str | None, mark: str, order: str) -> R
 
 
 def _guesses(
-    profile: Profile, reading: Reading, options: argparse.Namespace
+    profile: Profile, reading: Reading, sure: bool, options: argparse.Namespace
 ) -> list[str]:
     """What is read in one way of two, without a cell that decides."""
     name, cell = profile.name, profile.doubtful
     if reading.kind == NUMBER and cell and profile.better_mark() is None:
-        if options.decimal is None:
+        if options.decimal is None and not (sure and reading.mark == POINT):
             number = reading.read([cell]).array[0]
             return [f"{name!r}: {cell!r} is read as {number:.15g} (--decimal decides)"]
     cell = profile.ambiguous_date
@@ -233,14 +239,15 @@ def _filled(
     }
     codes: dict[str, dict[Any, int]] = {name: {} for name in readings}
     words: dict[str, Counter[str]] = {name: Counter() for name in readings}
-    odd: dict[str, list[tuple[int, str]]] = {name: [] for name in readings}
+    odd = {name: Oddities() for name in readings}
     for block in table.blocks(places):
         rows = slice(block.first_row, block.first_row + block.n_rows)
         for (name, reading), cells in zip(readings.items(), block.columns, strict=True):
             values = reading.read(cells)
             words[name].update(values.words)
-            told = [(block.first_row + row, cell) for row, cell in values.odd]
-            odd[name] += [each for each in told if kept[each[0]]]
+            for row, cell in values.odd:
+                if kept[block.first_row + row]:
+                    odd[name].add(block.first_row + row, cell)
             if reading.kind == CATEGORY:
                 code_of = codes[name]
                 columns[name][rows] = [
@@ -268,16 +275,17 @@ def _word_notes(words: Mapping[str, Counter[str]]) -> list[str]:
 def _odd_notes(
     table: Table,
     readings: Mapping[str, Reading],
-    odd: Mapping[str, list[tuple[int, str]]],
+    odd: Mapping[str, Oddities],
     n_rows: int,
 ) -> list[str]:
-    bad = {name: cells for name, cells in odd.items() if cells}
+    bad = {name: cells for name, cells in odd.items() if cells.n}
+    told = dict(list(bad.items())[:MOST_NOTES])
+    places = places_of(told.values(), table)
     notes = [
-        f"{name!r} is read as {readings[name].kind}s, {len(cells)} of its {n_rows} "
-        f"cells as missing: {shown(cells, table)} (--category {name!r} reads it "
-        "otherwise)"
-        for name, cells in list(bad.items())[:MOST_NOTES]
+        f"{name!r} is read as {readings[name].kind}s, {cells.n} of its {n_rows} cells "
+        f"as missing: {cells.shown(places)} (--category {name!r} reads it otherwise)"
+        for name, cells in told.items()
     ]
-    if len(bad) > len(notes):
+    if len(bad) > len(told):
         notes.append(f"the same in {listed(list(bad)[MOST_NOTES:])}")
     return notes

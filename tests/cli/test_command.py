@@ -241,7 +241,7 @@ def test_lines_on_a_terminal_without_rich(monkeypatch):
 
 def test_a_time_limit(capsys):
     out = run(capsys, "train", "--time-limit", "0.01")
-    assert int(re.search(r"trained   (\d+) networks", out)[1]) < 16
+    assert int(re.search(r"trained   (\d+) of 16 networks", out)[1]) < 16
 
 
 # What is refused

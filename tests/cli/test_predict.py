@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -149,10 +150,10 @@ def test_what_is_odd_is_said_on_the_side(capsys, trained, write):
     out, err = predicted(capsys, model, write(table))
     assert len(out) == 300
     assert err.splitlines() == [
-        "note: 1 cell of 'width' are no numbers and are read as missing: 'wide' (line "
-        "7)",
-        "note: 1 cell of 'day' are no dates and are read as missing: '32.01.2024' "
-        "(line 5)",
+        "note: 'width' holds 1 cell that can be read as no number, missing therefore: "
+        "'wide' (line 7)",
+        "note: 'day' holds 1 cell that can be read as no date, missing therefore: "
+        "'32.01.2024' (line 5)",
         "note: not seen in training: 'violet' (2 rows) of 'colour'",
     ]
 
@@ -175,6 +176,33 @@ def test_tables_that_do_not_fit(capsys, trained, write, change, expected):
     model, data = trained(*LABEL)
     name = write(change(pd.read_csv(data)))
     assert expected in refuse(capsys, "predict", model, name)
+
+
+def test_all_columns_of_a_model_without_names(capsys, write, tmp_path):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    X /= X.max()
+    network = BackpropMLPClassifier(solver="lbfgs", max_iter=5000)
+    path = str(tmp_path / "model")
+    save_model(network.fit(X.to_numpy(), y), path)
+    out, _ = predicted(capsys, path, write(X), "--keep")
+    assert out.columns[:4].tolist() == X.columns.tolist()
+    assert out["prediction"].tolist() == network.predict(X.to_numpy()).tolist()
+    named = write(X.assign(name=[f"n{i}" for i in range(len(X))]), "named.csv")
+    out, _ = predicted(capsys, path, named, "--id", "name")
+    assert out.columns.tolist()[:2] == ["name", "prediction"]
+
+
+def test_standard_output_is_utf8(trained, write):
+    model, data = trained(*LABEL)
+    table = pd.read_csv(data)
+    table.loc[0, "name"] = "größe ψ"
+    process = subprocess.run(
+        [sys.executable, "-m", "skbackprop.cli", "predict", model, write(table)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=120,
+    )
+    assert process.stdout.splitlines()[1].startswith("größe ψ,".encode())
 
 
 def test_a_bad_row_leaves_no_output(capsys, trained, write, tmp_path):
@@ -218,6 +246,8 @@ def test_files_that_are_no_models(capsys, trained, write, tmp_path):
         {"identifier": ["name"]},
         {"columns": "width"},
         {"scores": {"accuracy": "\x1b[31m"}},
+        {"scores": {"quantiles": [{"quantile": 10**400}]}},
+        {"target_reading": "as a number"},
         {"class_shares": [1.0, "x"]},
     ],
 )
@@ -228,7 +258,10 @@ def test_what_a_file_says_of_its_table_is_not_believed(
     file = read_model(model)
     path = str(tmp_path / "m")
     write_model(file.estimator, path, table=file.table | table)
-    if "scores" in table or "class_shares" in table:
+    if "target_reading" in table:
+        assert file.estimator.classes_.tolist() == ["no", "yes"]
+        run(capsys, "evaluate", path, data)  # of classes it says nothing
+    elif "scores" in table or "class_shares" in table:
         run(capsys, "evaluate", path, data)
         assert "\x1b" not in run(capsys, "info", path)
     else:
@@ -303,7 +336,7 @@ def test_how_numbers_and_dates_are_written_may_be_said(capsys, write, tmp_path):
     expected = estimator.predict(table.assign(day=days))
     np.testing.assert_array_equal(out["prediction"], expected)
     _, err = predicted(capsys, path, name)
-    assert "cells of 'x' are no numbers" in err and "cells of 'day' are no" in err
+    assert "'x' holds" in err and "'day' holds 60 cells" in err
 
 
 def test_missing_numbers_of_a_network(capsys, write, tmp_path):
@@ -359,6 +392,25 @@ def test_scores_of_numbers_and_quantiles(capsys, trained):
             assert below == np.mean(y[:, None] <= outputs, axis=0).tolist()
 
 
+def test_the_target_is_read_as_in_training(capsys, write, tmp_path):
+    """Although its own cells could be decimals or thousands."""
+    rows = [f"{i % 7},5;{1 + i % 9}.{i % 1000:03}" for i in range(120)]
+    name = write("\n".join(["x;y", *rows]))
+    model = str(tmp_path / "m")
+    options = ("--preset", "fast", "--max-iter", "2", "--model", model)
+    out = run(capsys, "train", name, "--target", "y", *options)
+    assert "(--decimal decides)" in out
+    whole = write("\n".join(["x;y", *(f"{i % 7};{1 + i % 9}.500" for i in range(60))]))
+    said = str(tmp_path / "said.json")
+    for decimal, scale in (((), 1000), (("--decimal", "."), 1)):
+        run(capsys, "evaluate", model, whole, "--json", said, *decimal)
+        with open(said) as file:
+            rmse = json.load(file)["scores"]["baseline_rmse"]
+        y = scale * (1.5 + np.arange(60) % 9)
+        mean = load_model(model).target_mean_[0]
+        assert rmse == pytest.approx(np.sqrt(np.mean((y - mean) ** 2)))
+
+
 def test_rows_that_cannot_be_compared(capsys, trained, write):
     model, data = trained(*LABEL)
     table = pd.read_csv(data)
@@ -383,18 +435,22 @@ def test_calibration_error(monkeypatch, n_bins):
     assert _scores.calibration_error(confidence, correct) == pytest.approx(expected)
 
 
-def test_many_columns_are_screened():
+def test_importances():
     rng = np.random.default_rng(0)
     table = pd.DataFrame(rng.normal(size=(500, 60))).add_prefix("x")
 
     class Model:
         quantiles_ = None
 
+        def fit(self, X, y):
+            raise AssertionError("a model is fitted once")
+
         def predict(self, X):
             return (X["x7"] + 0.5 * X["x51"]).to_numpy()
 
-    y = Model().predict(table)
-    found = _scores.importances(Model(), table, y, np.arange(500), 0)
+    y = Model().predict(table).copy()
+    y[250:] = np.nan  # rows that may not be looked at
+    found = _scores.importances(Model(), table, y, np.arange(250), 0)
     assert [each["column"] for each in found[:2]] == ["x7", "x51"]
     assert len(found) == _scores.MOST_IMPORTANT and found[2]["cost"] == 0
 
@@ -431,7 +487,7 @@ def test_info_of_a_network(capsys, tmp_path):
 
 def test_writing_parquet_needs_pyarrow(capsys, trained, tmp_path, monkeypatch):
     model, data = trained(*LABEL)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     path = str(tmp_path / "out.parquet")
     line = refuse(capsys, "predict", model, data, "-o", path)
     assert 'pip install "skbackprop[parquet]"' in line and not os.path.exists(path)

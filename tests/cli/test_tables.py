@@ -14,7 +14,7 @@ from command_line import frame, read, refuse, run
 
 from skbackprop import TabularEncoder, load_model
 from skbackprop.cli import _store, _training_table
-from skbackprop.cli._csv import BLOCK_ROWS
+from skbackprop.cli._csv import BLOCK_ROWS, CsvTable
 from skbackprop.cli._options import parse
 from skbackprop.cli._store import Coded
 from skbackprop.cli._tables import opened_table
@@ -106,6 +106,29 @@ def test_other_columns_say_the_decimal_mark(table):
     assert found.columns["x"][0] == 1234
     found = table(x=column("1.234", "5.678", "9"), z=column("0.5", "1.25"))
     assert found.columns["x"][0] == 1.234
+
+
+def test_what_is_no_guess_is_not_said(table):
+    """Where the other columns have decimal points."""
+    found = table(x=column("1.234", "5.678"), z=column("0.5", "1.25"))
+    assert found.columns["x"][0] == 1.234 and not said(found, "decides")
+    found = table(x=column("1.234", "5.678"), z=column("5", "25"))
+    assert said(found, "'x': '1.234' is read as 1.234 (--decimal decides)")
+    found = table(x=column("1.234", "5.678"), z=column("0,5", "1,25"))
+    assert said(found, "'x': '1.234' is read as 1234 (--decimal decides)")
+
+
+def test_every_note_on_cells_is_found_in_one_pass(table, monkeypatch):
+    passes, records = [], CsvTable.records
+
+    def counting(self):
+        passes.append(self)
+        return records(self)
+
+    monkeypatch.setattr(CsvTable, "records", counting)
+    table(**{f"x{i}": numbered(at190="?") for i in range(5)})
+    # What cells look like, the target, the columns, and the lines of all notes.
+    assert len(passes) == 4
 
 
 def test_nine_tenths_are_a_column_of_numbers(table):
