@@ -374,7 +374,9 @@ class BaseBackpropMLP(CallbackSupport, FittedMLP):
             self._incremental = call.incremental
             self._continuation = self._continue(split, call, outcome)
         if diverged and not (outcome.validated and finite):
-            advice = divergence_advice(self, outcome.problem, data.table)
+            weighted = len(data.table.sample_weight) > 0
+            n_rows = data.table.n_rows
+            advice = divergence_advice(self, outcome.problem, n_rows, weighted)
             raise Diverged(finite, advice)
         if call.reporter is not None:
             call.reporter.ends()

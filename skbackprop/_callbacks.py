@@ -47,6 +47,11 @@ def _place_is_known() -> bool:
     return _PLACE in probe.__dict__
 
 
+def has_callbacks(estimator: Any) -> bool:
+    """Whether callbacks have been set on an estimator."""
+    return _PLACE in estimator.__dict__
+
+
 class CallbackSupport(CallbackSupportMixin):
     """An estimator that callbacks can be set on."""
 

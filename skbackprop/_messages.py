@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -10,20 +10,19 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _constraints as allow
 from ._state import Ending, Problem
 
-if TYPE_CHECKING:
-    from .core.engine import Table
 
-
-def divergence_advice(estimator: Any, problem: Problem, table: Table) -> str:
-    """What to change where training diverged."""
+def divergence_advice(
+    estimator: Any, problem: Problem, n_rows: int, weighted: bool
+) -> str:
+    """What to change where training diverged, on rows that may have weights."""
     rate = estimator.learning_rate_init
     lower = f" or lower learning_rate_init, which was {allow.shown(rate)}"
     lower = "" if estimator.solver == "lbfgs" else lower
-    rows = table.n_rows if estimator.solver == "lbfgs" else problem.batch_size
+    rows = n_rows if estimator.solver == "lbfgs" else problem.batch_size
     total = rows * problem.mean_weight
     if problem.alpha * rate > total:  # a step by the penalty alone overshoots
         over = f"{rows} rows"
-        if len(table.sample_weight):
+        if weighted:
             lower += ", or use larger sample_weight or class_weight"
             given = np.ldexp(total, problem.weights.exponent)
             over = f"weights that sum to {given:.3g}"

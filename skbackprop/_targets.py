@@ -400,7 +400,8 @@ def shaped(outputs: Array, n_levels: int) -> Array:
         return outputs[:, 0]
     if n_levels in (1, outputs.shape[1]):
         return outputs
-    return outputs.reshape(len(outputs), -1, n_levels)
+    n_targets = outputs.shape[1] // n_levels  # -1 would not do where there are no rows
+    return outputs.reshape(len(outputs), n_targets, n_levels)
 
 
 def is_text(labels: Any) -> bool:

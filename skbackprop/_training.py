@@ -75,7 +75,7 @@ def train(
             history.n_iter += 1
             history.t += len(state.order)
             is_best = history.improved(loss, score, problem.tol)
-            message, converged = _plateau(problem, history, score is not None)
+            message, converged = plateau(problem, history, score is not None)
             state.optimizer.learning_rate = problem.schedule.rate(
                 history.t, history.reductions
             )
@@ -286,7 +286,7 @@ def outputs_are_finite(topology: Topology, theta: Array, table: Table) -> bool:
     return bool(finite.all())
 
 
-def _plateau(
+def plateau(
     problem: Problem, history: History, scored: bool
 ) -> tuple[str | None, bool]:
     """scikit-learn's sentence about a plateau, and whether training ends there."""

@@ -534,6 +534,20 @@ def clip_to(g: Array, max_norm: float) -> Array:
     return g * min(1.0, max_norm / np.linalg.norm(g))
 
 
+def mean_change(theta: Array, ends: list[Array], weights: list[float]) -> Array:
+    """d = sum_k W_k (theta_k - theta) / sum_k W_k.  (Y1)"""
+    changes = [end - theta for end in ends]
+    return sum(w * c for w, c in zip(weights, changes, strict=True)) / sum(weights)
+
+
+def outer_step(
+    theta: Array, v: Array, d: Array, eta: float, mu: float
+) -> tuple[Array, Array]:
+    """v <- mu v + d, theta <- theta + eta (d + mu v).  (Y2)"""
+    v = mu * v + d
+    return theta + eta * (d + mu * v), v
+
+
 def spread_over_edges(g: Array, p: Array, edges: Any) -> tuple[Array, ...]:
     """dL/dV, dL/db, dL/du and dL/dm from dL/da of every row.  (E3)"""
     B, here = len(edges) - 1, ~np.isnan(p)

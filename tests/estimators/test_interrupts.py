@@ -124,10 +124,10 @@ def test_a_batch_is_left_and_the_last_complete_epoch_kept(
     assert len(runs.teams) == 1 and runs.calls == runs.number
     assert model.n_iter_ == len(model.loss_curve_) == 2
     monkeypatch.setattr(module, "run_in_team", run_in_team)
-    plateau = _training._plateau
-    monkeypatch.setattr(_training, "_plateau", stops_after(2))
+    plateau = _training.plateau
+    monkeypatch.setattr(_training, "plateau", stops_after(2))
     upto = network(**settings).fit(X, Y)
-    monkeypatch.setattr(_training, "_plateau", plateau)
+    monkeypatch.setattr(_training, "plateau", plateau)
     for fit in range(2):  # and what a warm start goes on from
         for a, b in zip(model.coefs_, upto.coefs_, strict=True):
             assert_array_equal(a, b)
@@ -236,7 +236,7 @@ def test_a_member_of_another_thread_leaves_its_epoch(inside, all_long, monkeypat
     assert len(left) == 1 and len(runs) == 3
     assert [len(scores) for scores in model.validation_scores_] == [2]
     monkeypatch.setattr(_training, "run_in_team", run_in_team)
-    monkeypatch.setattr(_training, "_plateau", stops_after(2))
+    monkeypatch.setattr(_training, "plateau", stops_after(2))
     whole = fast_classifier(n_jobs=1, n_folds=2, max_iter=10, batch_size=1000)
     whole.fit(FRAME, LABEL)
     assert any((thetas(model)[0] == theta).all() for theta in thetas(whole))

@@ -1,0 +1,317 @@
+"""Rounds: their formulas, by hand; which rows a round has; scores that are sums.
+
+Answers for: dask/_rounds.py, dask/_scores.py, dask/_partitions.py.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import reference
+import scipy.sparse as sp
+from sklearn.metrics import accuracy_score, r2_score
+
+from skbackprop._layers import make_topology
+from skbackprop._settings import Settings
+from skbackprop._targets import Classes, Numbers
+from skbackprop.core.optimizers import Solver, n_slots
+from skbackprop.dask._partitions import Partition
+from skbackprop.dask._rounds import (
+    Common,
+    Method,
+    Outer,
+    averaged,
+    rows_of_stream,
+    score_partition,
+    train_partition,
+)
+from skbackprop.dask._scores import Measure, r2, squares
+
+N, P = 40, 3
+
+
+def method(**changes):
+    settings = {
+        "solver": Solver.SGD,
+        "learning_rate_init": 0.05,
+        "batch_size": 5,
+        "max_iter": 4,
+        "tol": 0.0,
+        "n_iter_no_change": np.inf,
+        "momentum": 0.0,
+        "nesterov": False,
+    }
+    topology = make_topology([P, 4, 1], ["tanh"], "identity", "squared_error")
+    known = {
+        "topology": topology,
+        "settings": Settings(**settings | changes.pop("settings", {})),
+        "measure": Measure(Numbers("squared_error"), "loss", np.zeros(1)),
+        "local_epochs": 1.0,
+        "seed": 7,
+        "keeps_moments": False,
+    }
+    return Method(**known | changes)
+
+
+def partition(rng, n=N, **more):
+    X = rng.normal(size=(n, P))
+    return Partition(X, X[:, :1] * 2 - X[:, 1:2], None, None, **more)
+
+
+def common(method, rng, moments=None):
+    theta = rng.normal(size=method.topology.n_parameters)
+    return Common(0, theta, moments, 0, method.settings.learning_rate_init)
+
+
+def loss_and_grad(topology, theta, X, Y):
+    """(L1) and its gradient, by NumPy."""
+    (W1, W2), (b1, b2) = topology.views(theta)
+    A = np.tanh(X @ W1 + b1)
+    d2 = (A @ W2 + b2 - Y) / len(X)
+    d1 = d2 @ W2.T * (1 - A**2)
+    grads = [X.T @ d1, d1.sum(0), A.T @ d2, d2.sum(0)]
+    return np.concatenate([each.ravel() for each in grads])
+
+
+def test_a_round_by_hand(rng):
+    given, round_ = method(), 2
+    parts, begin = [partition(rng), partition(rng, 25)], common(given, rng)
+    ends = []
+    for number, part in enumerate(parts):
+        theta, n = begin.theta.copy(), part.n_rows
+        rows = rows_of_stream(np.arange(n), (7, 0, number), round_ * n, 3 * n)
+        assert sorted(rows) == list(range(n))
+        for start in range(0, n, 5):
+            some = rows[start : start + 5]
+            theta -= 0.05 * loss_and_grad(
+                given.topology, theta, part.X[some], part.Y[some]
+            )
+        ends.append(theta)
+    found = [
+        train_partition(part, given, number, round_, [begin])
+        for number, part in enumerate(parts)
+    ]
+    for change, end in zip(found, ends, strict=True):
+        np.testing.assert_allclose(
+            change[0].theta, end - begin.theta, rtol=1e-9, atol=1e-12
+        )
+    mean = averaged(found)[0]
+    by_hand = reference.mean_change(begin.theta, ends, [N, 25])  # (Y1)
+    np.testing.assert_allclose(mean.theta, by_hand, rtol=1e-9, atol=1e-12)
+    assert mean.weight == N + 25 and mean.finite
+    losses = [each[0].loss for each in found]
+    assert mean.loss == pytest.approx((N * losses[0] + 25 * losses[1]) / (N + 25))
+
+
+def test_weights_of_rows_are_weights_of_partitions(rng):
+    """A row of weight 3 in one partition is three rows, to the mean and to its loss."""
+    given = method(settings={"batch_size": N})
+    part, other, begin = partition(rng), partition(rng), common(given, rng)
+    heavy = Partition(part.X, part.Y, None, np.full(N, 3.0))
+    rows = np.tile(np.arange(N), 3)
+    thrice = Partition(part.X[rows], part.Y[rows], None, None)
+    given3 = method(settings={"batch_size": 3 * N})
+    one, two, three = (
+        train_partition(each, how, 0, 0, [begin])
+        for each, how in [(heavy, given), (other, given), (thrice, given3)]
+    )
+    mean, expected = averaged([one, two])[0], averaged([three, two])[0]
+    np.testing.assert_allclose(mean.theta, expected.theta, rtol=1e-9, atol=1e-12)
+    assert mean.loss == pytest.approx(expected.loss) and mean.weight == 4 * N
+
+
+def test_parameters_that_lie_anywhere_in_memory(rng):
+    """As a message brings them."""
+    given, part = method(), partition(rng)
+    begin = common(given, rng)
+    raw = np.zeros(begin.theta.nbytes + 1, np.uint8)[1:]
+    raw[...] = begin.theta.view(np.uint8)
+    odd = begin._replace(theta=raw.view(np.float64))
+    assert not odd.theta.flags.aligned
+    for function, args in ((train_partition, (0, 0)), (score_partition, (0,))):
+        one, two = (function(part, given, *args, [each])[0] for each in (begin, odd))
+        np.testing.assert_array_equal(one.theta, two.theta)
+
+
+def test_outer_steps_by_hand(rng):
+    theta, d1, d2 = rng.normal(size=(3, 4))
+    outer = Outer(0.5, 0.9)
+    first = outer.step(theta, d1)
+    second = outer.step(first, d2)
+    by_hand, v = reference.outer_step(theta, np.zeros(4), d1, 0.5, 0.9)  # (Y2)
+    np.testing.assert_allclose(first, by_hand)
+    by_hand, v = reference.outer_step(by_hand, v, d2, 0.5, 0.9)
+    np.testing.assert_allclose(second, by_hand)
+    plain = Outer(1.0, 0.0)
+    np.testing.assert_array_equal(plain.step(theta, d1), theta + d1)
+    assert outer.step(theta.astype(np.float32), d1.astype(np.float32)).dtype == "f4"
+
+
+def test_one_batch_of_all_partitions_is_one_step(rng):
+    """Equal partitions, a step of each: the mean change is the step of the union."""
+    given = method(settings={"batch_size": N})
+    parts, begin = [partition(rng), partition(rng)], common(given, rng)
+    found = [train_partition(p, given, k, 0, [begin]) for k, p in enumerate(parts)]
+    union = [
+        np.concatenate(each) for each in zip(*[(p.X, p.Y) for p in parts], strict=True)
+    ]
+    step = -0.05 * loss_and_grad(given.topology, begin.theta, *union)
+    change = averaged(found)[0].theta
+    np.testing.assert_allclose(change, step, rtol=1e-9, atol=1e-12)
+
+
+def test_a_tree_of_means_is_the_mean(rng):
+    given = method()
+    begin = common(given, rng)
+    found = [
+        train_partition(partition(rng, 10 + 3 * k), given, k, 0, [begin])
+        for k in range(5)
+    ]
+    whole = averaged(found)[0]
+    tree = averaged([averaged(found[:2]), averaged(found[2:])])[0]
+    np.testing.assert_allclose(tree.theta, whole.theta, rtol=1e-12)
+    assert tree.loss == pytest.approx(whole.loss) and tree.weight == whole.weight
+
+
+@pytest.mark.parametrize("passes", [0.25, 0.3, 1.0, 2.5])
+def test_rounds_walk_through_all_rows(passes):
+    """The rounds together are whole passes: no row is seen before all others were."""
+    rows, key, n = np.arange(3, 43), (1, 2, 3), 40
+    ends = [int(passes * k * n) for k in range(21)]
+    walked = np.concatenate(
+        [rows_of_stream(rows, key, a, b) for a, b in pairwise(ends)]
+    )
+    for start in range(0, len(walked) - n + 1, n):
+        assert sorted(walked[start : start + n]) == rows.tolist()
+    if len(walked) >= 2 * n:
+        assert walked[:n].tolist() != walked[n : 2 * n].tolist()
+    straight = rows_of_stream(rows, key, 0, 60, shuffled=False)
+    assert straight.tolist() == [*rows, *rows[:20]]
+
+
+def test_partitions_shuffle_and_drop_by_themselves(rng):
+    """The same rows elsewhere, in another round or member, train in another way."""
+    given = method(settings={"dropout": 0.5})
+    part, begin = partition(rng), common(given, rng)
+    seen = [
+        train_partition(part, given, number, round_, [begin])[0].theta
+        for number, round_ in [(0, 0), (0, 0), (1, 0), (0, 1)]
+    ]
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert not np.array_equal(seen[0], seen[2])
+    assert not np.array_equal(seen[0], seen[3])
+    # Masks alone: with one order of the rows, rounds still drop others.
+    given = method(settings={"dropout": 0.5, "shuffle": False})
+    first, second = (
+        train_partition(part, given, 0, k, [begin])[0].theta for k in (0, 1)
+    )
+    assert not np.array_equal(first, second)
+
+
+def test_moments_go_from_round_to_round_where_they_are_kept(rng):
+    given = method(settings={"solver": Solver.ADAM}, keeps_moments=True)
+    part = partition(rng)
+    n_parameters = given.topology.n_parameters
+    zeros = np.zeros((n_slots(Solver.ADAM), n_parameters))
+    begin = common(given, rng, zeros)
+    change = train_partition(part, given, 0, 0, [begin])[0]
+    assert change.steps == 8 and np.any(change.moments)
+    kept = begin._replace(moments=change.moments, steps=change.steps)
+    again = train_partition(part, given, 0, 0, [kept])[0]
+    assert again.steps == 16 and not np.array_equal(again.theta, change.theta)
+    both = averaged([[change], [again]])[0]
+    np.testing.assert_allclose(both.moments, (change.moments + again.moments) / 2)
+
+
+def test_what_has_no_weight_changes_nothing(rng):
+    given = method()
+    begin = common(given, rng)
+    none = partition(rng, folds=np.zeros((N, 1), int))  # all held out
+    change = train_partition(none, given, 0, 0, [begin])[0]
+    assert change.weight == 0 and not change.theta.any() and change.score[1] == N
+    real = train_partition(partition(rng), given, 1, 0, [begin])
+    both, alone = averaged([[change], real])[0], real[0]
+    np.testing.assert_array_equal(both.theta, alone.theta)
+    assert averaged([[change]])[0].weight == 0
+
+
+def test_divergence_is_told(rng):
+    given = method(settings={"learning_rate_init": 1e300})
+    with np.errstate(all="ignore"):
+        change = train_partition(partition(rng), given, 0, 0, [common(given, rng)])
+    assert not averaged([change])[0].finite
+
+
+# Scores
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_r2_of_sums(rng, weighted, n_outputs):
+    y = rng.normal(size=(60, n_outputs)) + 1e6  # far from 0 beside their spread
+    f = y + rng.normal(size=y.shape) / 2
+    w = rng.uniform(size=60) if weighted else np.ones(60)
+    parts = np.split(np.arange(60), [7, 8, 30])
+    sums = np.sum([squares(f[k], y[k], w[k], y[0]) for k in parts], axis=0)
+    assert r2(sums) == pytest.approx(r2_score(y, f, sample_weight=w), rel=1e-9)
+
+
+def test_r2_of_constants():
+    one = np.ones((3, 1))
+    w, zero = np.ones(3), np.zeros(1)
+    assert r2(squares(one, one, w, zero)) == r2_score(one, one) == 1
+    assert r2(squares(one + 1, one, w, zero)) == r2_score(one, one + 1) == 0
+    assert np.isnan(r2(np.zeros((4, 1))))
+
+
+def test_accuracy_and_loss_of_sums(rng):
+    topology = make_topology([P, 1], [], "logistic", "binary_cross_entropy")
+    theta = rng.normal(size=topology.n_parameters)
+    X = rng.normal(size=(50, P))
+    Y, w = (X[:, :1] > 0).astype(float), rng.uniform(0.5, 2, size=50)
+    folds = (np.arange(50) % 3 - 1)[:, None]
+    z = X @ theta[:P] + theta[P]
+    held = folds[:, 0] == 0
+    kind = Classes(np.array([0, 1]), "binary", False)
+    for scoring, expected in {
+        None: accuracy_score(Y[held, 0], z[held] > 0, sample_weight=w[held]),
+        "loss": -np.average(np.logaddexp(0, z) - Y[:, 0] * z, weights=w * held),
+    }.items():
+        given = method(topology=topology, measure=Measure(kind, scoring, np.zeros(1)))
+        parts = [
+            Partition(X[k], Y[k], None, w[k], folds[k])
+            for k in np.split(np.arange(50), [20, 21])
+        ]
+        begin = Common(0, theta, None, 0, 0.1)
+        found = [score_partition(p, given, k, [begin]) for k, p in enumerate(parts)]
+        score = given.measure.score(averaged(found)[0].score)
+        assert score == pytest.approx(expected, rel=1e-12)
+        before = train_partition(parts[0], given, 0, 0, [begin])[0].score
+        np.testing.assert_array_equal(before, found[0][0].score)
+
+
+# Partitions
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_partitions_travel(rng, sparse):
+    part = partition(rng, folds=np.arange(N)[:, None] % 4, n_folds=4)
+    if sparse:
+        part = Partition(sp.csr_matrix(part.X), part.Y, None, None, part.folds, 4)
+    given, n_before = method(), len(pickle.dumps(part))
+    begin = [common(given, rng)._replace(member=m) for m in range(4)]
+    found = train_partition(part, given, 0, 0, begin)  # makes a table
+    copy = pickle.loads(pickle.dumps(part))
+    assert len(pickle.dumps(part)) == n_before  # without the table
+    again = train_partition(copy, given, 0, 0, begin)
+    for one, other in zip(found, again, strict=True):
+        np.testing.assert_array_equal(one.theta, other.theta)
+    assert sys.getsizeof(part) > part.Y.nbytes + part.folds.nbytes
+    for member in range(4):
+        train, held = part.rows(member)
+        assert held.tolist() == list(range(member, N, 4))
+        assert sorted([*train, *held]) == list(range(N))
