@@ -66,7 +66,7 @@ ON_TOP: dict[str, set[str]] = {
         "cli._words",
     },
     "cli._scores": set(),
-    "cli._report": {"cli._notation", "cli._reading", "cli._words"},
+    "cli._report": {"cli._notation", "cli._reading", "cli._scores", "cli._words"},
     "cli._profile": {"cli._notation", "cli._reading", "cli._words"},
     "cli._output": {"_files", "cli._failure"},
     "cli._model": {

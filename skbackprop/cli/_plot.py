@@ -54,23 +54,23 @@ def draw(
     from .._files import write_atomically
     from ..plotting import ImportanceDisplay, LossCurveDisplay
 
-    figure = Figure(figsize=(15, 4.5), layout="constrained")
+    n_axes = 3 if importances else 2
+    figure = Figure(figsize=(5 * n_axes, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
-    losses, worth, matters = figure.subplots(1, 3)
+    axes = figure.subplots(1, n_axes)
+    losses, worth = axes[:2]
     LossCurveDisplay.from_estimator(model, ax=losses)
+    losses.set_title("Training")
     _draw_worth(worth, model, y, outputs)
-    ImportanceDisplay(
-        np.array([each["costs"] for each in importances]),
-        feature_names=[each["column"] for each in importances],
-        score_name="loss",
-    ).plot(ax=matters)
-    matters.set_xlabel("rise of the loss when the column is shuffled")
-    for ax, title in (
-        (losses, "Training"),
-        (worth, "Rows held out"),
-        (matters, "What matters most"),
-    ):
-        ax.set_title(title)
+    worth.set_title("Rows held out")
+    if importances:
+        ImportanceDisplay(
+            np.array([each["costs"] for each in importances]),
+            feature_names=[each["column"] for each in importances],
+            score_name="loss",
+        ).plot(ax=axes[2])
+        axes[2].set_xlabel("rise of the loss when the column is shuffled")
+        axes[2].set_title("What matters most")
     content = BytesIO()
     figure.savefig(content, format=path.rpartition(".")[2].lower(), dpi=120)
     write_atomically(path, [content.getvalue()])

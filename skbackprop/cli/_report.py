@@ -7,6 +7,7 @@ from typing import Any
 
 from ._notation import COMMA
 from ._reading import CATEGORY, DATE, NUMBER, Reading
+from ._scores import MOST_SHUFFLED
 from ._words import counted, joined_some, printable
 
 _MOST_COLUMNS = 12
@@ -76,6 +77,9 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
 def print_importances(importances: Sequence[Mapping[str, Any]]) -> None:
     """What matters most, the largest cost first."""
+    if not importances:
+        print(f"matters   is not measured of more than {MOST_SHUFFLED} columns")
+        return
     print("matters   most, by how much the loss rises when a column is shuffled:")
     width = max(len(repr(each["column"])) for each in importances)
     for each in importances:

@@ -10,7 +10,8 @@ _BINS = 10
 _BLOCK = 50_000  # rows that are predicted at a time
 MOST_IMPORTANT = 10
 _SHUFFLES = 5
-_PREDICTIONS = 300_000  # rows predicted for the importances, about
+_PREDICTIONS = 150_000  # rows predicted for the importances, about
+MOST_SHUFFLED = 150  # columns: of more, to shuffle each takes longer than to train
 _FEWEST_ROWS, _MOST_ROWS = 100, 2000  # of the table, for each shuffle
 
 
@@ -139,11 +140,14 @@ def importances(
     """The columns whose shuffling costs most: permutation importance (Breiman, 2001).
 
     The mean cost, in the loss of ``loss_of``, its standard deviation over shuffles, and
-    the costs. ``rows`` are those that may be looked at: the more columns, the fewer.
+    the costs. ``rows`` are those that may be looked at: the more columns, the fewer,
+    and none of more than ``MOST_SHUFFLED``.
     """
     from sklearn.inspection import permutation_importance
 
     names = list(frame.columns)
+    if len(names) > MOST_SHUFFLED:
+        return []
     most = min(_MOST_ROWS, max(_FEWEST_ROWS, _PREDICTIONS // (_SHUFFLES * len(names))))
     if len(rows) > most:
         rng = np.random.default_rng(seed)

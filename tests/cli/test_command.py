@@ -23,6 +23,7 @@ from command_line import frame, number, python, refuse, run
 from sklearn.exceptions import ConvergenceWarning
 
 from skbackprop import TabularMLPClassifier, __version__, cli, load_model
+from skbackprop.cli import _scores
 from skbackprop.cli._progress import Progress
 
 FAST = ("--preset", "fast", "--max-iter", "2")
@@ -403,3 +404,15 @@ def test_closed_pipe_gives_no_traceback(argv):
     )
     os.close(writer)
     assert (process.returncode, process.stderr) == (1, "")
+
+
+def test_what_matters_is_not_measured_of_many_columns(capsys, write, tmp_path, rng):
+    n = _scores.MOST_SHUFFLED + 1
+    table = pd.DataFrame(rng.normal(size=(40, n))).add_prefix("c")
+    data = write(table.assign(y=np.where(table["c0"] > 0, "a", "b")))
+    picture = tmp_path / "p.png"
+    args = ["--target", "y", "--preset", "fast", "--max-iter", "1"]
+    args += ["--model", str(tmp_path / "m")]
+    out = run(capsys, "train", data, *args, "--plot", str(picture))
+    assert f"matters   is not measured of more than {n - 1} columns" in out
+    assert picture.stat().st_size > 0
