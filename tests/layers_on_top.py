@@ -65,8 +65,8 @@ ON_TOP: dict[str, set[str]] = {
         "cli._tables",
         "cli._words",
     },
-    "cli._scores": set(),
     "cli._report": {"cli._notation", "cli._reading", "cli._scores", "cli._words"},
+    "cli._scores": set(),
     "cli._profile": {"cli._notation", "cli._reading", "cli._words"},
     "cli._output": {"_files", "cli._failure"},
     "cli._model": {
@@ -113,7 +113,16 @@ ON_TOP: dict[str, set[str]] = {
     },
     "_source_folder": {"_version"},
     # clusters
-    "dask": {"dask._cluster", "dask._estimators"},
+    "dask": {"dask._cluster", "dask._estimators", "dask._tabular"},
+    "dask._tabular": {
+        "_snapshot",
+        "dask._bag",
+        "dask._cluster",
+        "dask._collections",
+        "dask._estimators",
+        "dask._options",
+        "tabular",
+    },
     "dask._estimators": {
         "_callbacks",
         "_classifier",
@@ -127,6 +136,16 @@ ON_TOP: dict[str, set[str]] = {
         "dask._options",
         "dask._predictions",
         "dask._survey",
+    },
+    "dask._bag": {
+        "_observers",
+        "_snapshot",
+        "_state",
+        "dask._cluster",
+        "dask._collections",
+        "dask._survey",
+        "tabular._ensemble",
+        "tabular._member",
     },
     "dask._network": {
         "_call",

@@ -13,7 +13,7 @@ from .._targets import Classes
 from ._cluster import Cluster, client_of
 from ._collections import is_collection, sources_of
 from ._network import Fit
-from ._options import OWN, RULES, Options, with_parameters_of
+from ._options import ROUNDS_RULES, RULES, Options, with_parameters_of
 from ._predictions import lazily, score
 from ._survey import Facts
 
@@ -23,25 +23,15 @@ class OnDask:
 
     _local: type
 
+    #: The parameters that are not the local twin's, and what they may be.
+    _own: tuple[str, ...] = ("client", "timeout")
+    _own_rules = RULES
+
     def __init__(
-        self,
-        *args: Any,
-        client: Any = None,
-        rounds: int | None = None,
-        local_epochs: float = 1.0,
-        outer_learning_rate: float = 0.7,
-        outer_momentum: float = 0.9,
-        persist: Any = "auto",
-        timeout: float = 60.0,
-        **parameters: Any,
+        self, *args: Any, client: Any = None, timeout: float = 60.0, **parameters: Any
     ) -> None:
         super().__init__(*args, **parameters)
         self.client = client
-        self.rounds = rounds
-        self.local_epochs = local_epochs
-        self.outer_learning_rate = outer_learning_rate
-        self.outer_momentum = outer_momentum
-        self.persist = persist
         self.timeout = timeout
 
     def to_local(self) -> Any:
@@ -53,7 +43,7 @@ class OnDask:
         """
         twin = self._local.__new__(self._local)
         state = self.__getstate__()
-        for name in OWN:
+        for name in self._own:
             state.pop(name, None)
         twin.__setstate__(state)
         return twin
@@ -81,7 +71,7 @@ class OnDask:
     def _alone(self) -> Any:
         """An unfitted local twin that says nothing and works on one thread."""
         given = self.get_params(deep=False)
-        for name in OWN:
+        for name in self._own:
             given.pop(name)
         return self._local(**(given | {"n_jobs": 1, "verbose": False}))
 
@@ -137,7 +127,11 @@ class OnDask:
     ) -> Any:
         """Fit by ``_run``; what fails leaves this estimator as it was."""
         name, values = type(self).__name__, self.get_params(deep=False)
-        allow.check_parameters(name, values, self._rules | RULES)
+        allow.check_parameters(name, values, self._rules | self._own_rules)
+        if has_callbacks(self):
+            raise ValueError(
+                f"{name} tells no callbacks. Take verbose=True, which prints progress."
+            )
         self._check_options(X_val is not None or y_val is not None)
         cluster = Cluster(client_of(self.client), float(self.timeout))
         sources = sources_of(X, y, sample_weight)
@@ -146,15 +140,41 @@ class OnDask:
             if X_val is None or y_val is None:
                 raise ValueError("X_val and y_val must be given together.")
             validating = sources_of(X_val, y_val, suffix="_val")
-        options = Options.of(self, bool(validating))
-        return fit_at_once(
-            self,
-            lambda copy: copy._run(options, cluster, sources, validating),
-        )
+        return fit_at_once(self, lambda copy: copy._run(cluster, sources, validating))
 
 
 class NetworkOnDask(OnDask):
     """What the two estimators of one network share."""
+
+    _own = (
+        "client",
+        "rounds",
+        "local_epochs",
+        "outer_learning_rate",
+        "outer_momentum",
+        "persist",
+        "timeout",
+    )
+    _own_rules = ROUNDS_RULES
+
+    def __init__(
+        self,
+        *args: Any,
+        client: Any = None,
+        rounds: int | None = None,
+        local_epochs: float = 1.0,
+        outer_learning_rate: float = 0.7,
+        outer_momentum: float = 0.9,
+        persist: Any = "auto",
+        timeout: float = 60.0,
+        **parameters: Any,
+    ) -> None:
+        super().__init__(*args, client=client, timeout=timeout, **parameters)
+        self.rounds = rounds
+        self.local_epochs = local_epochs
+        self.outer_learning_rate = outer_learning_rate
+        self.outer_momentum = outer_momentum
+        self.persist = persist
 
     def _check_options(self, validates: bool) -> None:
         """Refuse what rounds have no place for."""
@@ -176,15 +196,11 @@ class NetworkOnDask(OnDask):
             )
         if validates and not self.early_stopping:
             raise ValueError("X_val and y_val are for early_stopping=True.")
-        if has_callbacks(self):
-            raise ValueError(
-                f"{name} tells no callbacks. Take verbose=True, which prints every "
-                "round."
-            )
 
-    def _run(self, options: Any, cluster: Any, sources: Any, validating: Any) -> Any:
+    def _run(self, cluster: Any, sources: Any, validating: Any) -> Any:
         for fitted in [name for name in self.__dict__ if name.endswith("_")]:
             del self.__dict__[fitted]
+        options = Options.of(self, bool(validating))
         return Fit(self, options, cluster).run(sources, validating)
 
     def _learn_facts(self, facts: Facts) -> None:

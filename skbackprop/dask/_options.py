@@ -15,27 +15,20 @@ from ._rounds import Outer
 
 E = TypeVar("E")
 
-#: Names of what is not the local twin's.
-OWN = (
-    "client",
-    "rounds",
-    "local_epochs",
-    "outer_learning_rate",
-    "outer_momentum",
-    "persist",
-    "timeout",
-)
-
 #: Of the memory of all workers, what prepared partitions may take.
 _SHARE = 0.5
 
+#: Of any estimator on Dask.
 RULES: dict[str, tuple[allow.Constraint, ...]] = {
+    "timeout": (allow.interval(Real, 0, None, "neither"),),
+}
+#: Of one that trains in rounds, besides.
+ROUNDS_RULES = RULES | {
     "rounds": (allow.NONE, allow.interval(Integral, 1, None, "left")),
     "local_epochs": (allow.interval(Real, 0, None, "neither"),),
     "outer_learning_rate": (allow.interval(Real, 0, None, "neither"),),
     "outer_momentum": (allow.interval(Real, 0, 1, "left"),),
     "persist": (allow.one_of("auto"), allow.BOOLEAN),
-    "timeout": (allow.interval(Real, 0, None, "neither"),),
 }
 
 
@@ -91,7 +84,7 @@ def with_parameters_of(local: type) -> Callable[[type[E]], type[E]]:
 
         theirs = inspect.signature(local.__init__).parameters  # type: ignore[misc]
         ours = inspect.signature(super(cls, cls).__init__).parameters
-        own = [ours[name] for name in OWN]
+        own = [ours[name] for name in cls._own]  # type: ignore[attr-defined]
         signature = inspect.Signature([*theirs.values(), *own])
         __init__.__signature__ = signature  # type: ignore[attr-defined]
         cls.__init__ = __init__  # type: ignore[misc]

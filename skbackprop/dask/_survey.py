@@ -57,8 +57,8 @@ def named(partition: str, function: Any, *args: Any) -> Any:
         raise kind(f"In partition {partition}: {error}") from None
 
 
-def rows_that_weigh(X: Any, y: Any, w: Any, suffix: str = "") -> tuple[Any, Any, Any]:
-    """The rows of a partition whose weight is not 0, after lengths are compared."""
+def same_length(X: Any, y: Any, w: Any, suffix: str = "") -> None:
+    """Raise ValueError where a partition of y or weights has not the rows of X."""
     n = X.shape[0] if hasattr(X, "shape") else len(X)
     for name, value in ((f"y{suffix}", y), (f"sample_weight{suffix}", w)):
         if value is not None and len(value) != n:
@@ -66,8 +66,18 @@ def rows_that_weigh(X: Any, y: Any, w: Any, suffix: str = "") -> tuple[Any, Any,
                 f"X{suffix} has {n} rows and {name} has {len(value)}. Both must be "
                 "divided alike, row for row."
             )
-    if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1 and hasattr(y, "iloc"):
-        y = y.iloc[:, 0]
+
+
+def as_vector(y: Any) -> Any:
+    """A frame of one column as that column."""
+    frame = hasattr(y, "iloc") and y.ndim == 2 and y.shape[1] == 1
+    return y.iloc[:, 0] if frame else y
+
+
+def rows_that_weigh(X: Any, y: Any, w: Any, suffix: str = "") -> tuple[Any, Any, Any]:
+    """The rows of a partition whose weight is not 0, after lengths are compared."""
+    same_length(X, y, w, suffix)
+    y = as_vector(y)
     if w is None:
         return X, y, w
     w = np.asarray(w, dtype=np.float64)

@@ -48,14 +48,14 @@ from ._encoder import TabularEncoder
 from ._ensemble import (
     Deadline,
     Ensemble,
-    Part,
+    Read,
     Trained,
     Validated,
     begun_of,
-    fold_numbers,
     train_ensemble,
     validated_by,
 )
+from ._folds import Part, dealt, scorable
 from ._member import Member
 from ._messages import MemberPrinter, ending_messages
 from ._recipe import Recipe, make_recipe
@@ -124,6 +124,37 @@ class BaseTabularMLP(CallbackSupport, Pickled):
         check_checkpoint(checkpoint)
         deadline = Deadline(self.time_limit)
         reporter = self._reporter(X, y, sample_weight, validation[0])
+        read = self._read(X, y, sample_weight, validation)
+        scoring, recipe = read.scoring, read.recipe
+        identity = checkpoint and fingerprint(self, scoring.given, scoring.source)
+        with session_of(checkpoint, identity) as session:
+            random_state = check_random_state(self.random_state)
+            if session is not None:
+                random_state = session.begin(random_state, recipe.max_iter)
+                session.check({})
+            ensemble = self._ensemble(read, random_state)
+            observers = self._observers()
+            if session is not None:
+                observers.insert(0, session)  # before anybody who may fail
+                begun = begun_of(ensemble, session)
+            if reporter is not None:
+                parts, limit = ensemble.parts, recipe.max_iter
+                reporter.reads(scoring.given, scoring, parts, limit, scoring.fitted)
+                observers.append(reporter)
+            n_threads = workers_for(self.n_jobs)
+            with blas_threads(1, 0.0):
+                trained = train_ensemble(
+                    ensemble, n_threads, deadline, observers, begun
+                )
+        messages = self._keep_trained(read, ensemble, trained)
+        if reporter is not None:
+            reporter.ends()
+        return messages
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any]
+    ) -> Read:
+        """The rows of a fit, checked and encoded, and the shape of its networks."""
         X, y = as_numpy(X, "X"), as_numpy(y, "y")
         sample_weight = as_numpy(sample_weight, "sample_weight")
         columns = read_columns(X, self)
@@ -154,43 +185,32 @@ class BaseTabularMLP(CallbackSupport, Pickled):
         self.encoder_, self._edges = encoder, edges
         table = table_of(self._positions(matrix), targets, weights)
         topology = self._make_topology(encoder, edges, targets, recipe)
-        scoring = self._scoring(
-            topology, kind, Given(X, y, table, exponent), validation
+        given = Given(X, y, table, exponent)
+        scoring = self._scoring(topology, kind, given, validation)
+        return Read(topology, recipe, targets, rows, scoring)
+
+    def _ensemble(self, read: Read, random_state: np.random.RandomState) -> Ensemble:
+        """What every member is given; draws the folds and the members' seeds."""
+        recipe, scoring = read.recipe, read.scoring
+        parts = self._parts(recipe, read.rows, read.targets, scoring, random_state)
+        if self.n_folds is None:
+            recipe = replace(recipe, n_folds=len(parts) // recipe.n_repeats)
+        seeds = random_state.randint(2**31, size=len(parts))
+        table = scoring.given.table
+        return Ensemble(
+            read.topology, recipe, table, parts, seeds, scoring, scoring.fitted
         )
-        identity = checkpoint and fingerprint(self, scoring.given, scoring.source)
-        with session_of(checkpoint, identity) as session:
-            random_state = check_random_state(self.random_state)
-            if session is not None:
-                random_state = session.begin(random_state, recipe.max_iter)
-                session.check({})
-            parts = self._parts(recipe, rows, targets, scoring, random_state)
-            if self.n_folds is None:
-                recipe = replace(recipe, n_folds=len(parts) // recipe.n_repeats)
-            seeds = random_state.randint(2**31, size=len(parts))
-            ensemble = Ensemble(
-                topology, recipe, table, parts, seeds, scoring, scoring.fitted
-            )
-            observers = self._observers()
-            if session is not None:
-                observers.insert(0, session)  # before anybody who may fail
-                begun = begun_of(ensemble, session)
-            if reporter is not None:
-                reporter.reads(
-                    scoring.given, scoring, parts, recipe.max_iter, scoring.fitted
-                )
-                observers.append(reporter)
-            n_threads = workers_for(self.n_jobs)
-            with blas_threads(1, 0.0):
-                trained = train_ensemble(
-                    ensemble, n_threads, deadline, observers, begun
-                )
-        self._store(topology, recipe, trained)
+
+    def _keep_trained(
+        self, read: Read, ensemble: Ensemble, trained: Trained
+    ) -> list[tuple[str, type[Warning]]]:
+        """Store what is to be kept, and say how training ended."""
+        recipe, scoring = ensemble.recipe, read.scoring
+        self._store(read.topology, recipe, trained)
         held_out = scoring.source is not scoring.given or (
-            recipe.n_folds > 1 and len(rows) > 1
+            recipe.n_folds > 1 and len(read.rows) > 1
         )
-        self._finish(ensemble, trained, targets if held_out else None)
-        if reporter is not None:
-            reporter.ends()
+        self._finish(ensemble, trained, read.targets if held_out else None)
         return ending_messages(trained, recipe)
 
     def _recipe(self, n_rows: int) -> Recipe:
@@ -290,23 +310,23 @@ class BaseTabularMLP(CallbackSupport, Pickled):
         if scoring.source is not scoring.given:
             of_val = np.arange(scoring.source.table.n_rows)
             parts = [Part.of_rows(rows, of_val)] * recipe.n_members
-            return _scorable(parts, rows, scoring)
+            return scorable(parts, rows, scoring)
         n_folds = min(recipe.n_folds, len(rows))
         if n_folds == 1:  # nothing can be held out
             parts = [Part.of_rows(rows, rows)] * recipe.n_repeats
-            return _scorable(parts, rows, scoring)
+            return scorable(parts, rows, scoring)
         strata = self._strata(targets, rows)
         try:
-            parts = _dealt(rows, n_folds, recipe.n_repeats, strata, random_state)
-            return _scorable(parts, rows, scoring)
+            parts = dealt(rows, n_folds, recipe.n_repeats, strata, random_state)
+            return scorable(parts, rows, scoring)
         except CannotScore:
             fewest = 0
             if strata is not None:
                 fewest = int(np.unique(strata, return_counts=True)[1].min())
             if self.n_folds is not None or not 1 < fewest < n_folds:
                 raise
-        parts = _dealt(rows, fewest, recipe.n_repeats, strata, random_state)
-        return _scorable(parts, rows, scoring)
+        parts = dealt(rows, fewest, recipe.n_repeats, strata, random_state)
+        return scorable(parts, rows, scoring)
 
     def _store(self, topology: Topology, recipe: Recipe, trained: Trained) -> None:
         members = [member for member in trained.members if member is not None]
@@ -421,27 +441,3 @@ def _as_read(
     weights, exponent = scale_weights(weights, exponent)
     with np.errstate(under="ignore"):
         return weights.astype(np.float32), exponent
-
-
-def _dealt(
-    rows: Array,
-    n_folds: int,
-    n_repeats: int,
-    strata: Array | None,
-    random_state: np.random.RandomState,
-) -> list[Part]:
-    """Rows dealt into folds, so many times."""
-    parts = []
-    for _ in range(n_repeats):
-        folds = fold_numbers(len(rows), n_folds, strata, random_state)
-        parts += [Part.of_fold(rows, folds, fold) for fold in range(n_folds)]
-    return parts
-
-
-def _scorable(parts: list[Part], rows: Array, scoring: Scoring) -> list[Part]:
-    """The same parts, if each can be scored."""
-    theta = np.zeros(scoring.topology.n_parameters, np.float32)
-    if scoring.scorer is not None:
-        for part in parts:
-            scoring.check(rows, part.validating(), theta)
-    return parts

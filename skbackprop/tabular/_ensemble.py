@@ -19,55 +19,12 @@ from .._state import Ending, State
 from .._threads import Cancellation, run_in_threads
 from .._validation import Scoring
 from ..core.topology import Topology
+from ._folds import Part
 from ._member import Member, diverged, new_state, train_member
 from ._recipe import Recipe
 
 if TYPE_CHECKING:
     from ..core.engine import Table
-
-
-def fold_numbers(
-    n_rows: int,
-    n_folds: int,
-    strata: Array | None,
-    random_state: np.random.RandomState,
-) -> Array:
-    """A fold for every row, of about as many rows each, and of each stratum.
-
-    Rows are dealt out like cards, stratum by stratum.
-    """
-    order = random_state.permutation(n_rows)
-    if strata is not None:
-        order = order[np.argsort(strata[order], kind="stable")]
-    folds = np.empty(n_rows, dtype=np.int32)
-    folds[order] = np.arange(n_rows) % n_folds
-    return folds
-
-
-@dataclass(frozen=True)
-class Part:
-    """The rows that train a member, and those that validate it."""
-
-    rows: Array
-    #: The fold of each of them, and the one that is held out; or rows held out.
-    folds: Array | None
-    fold: int
-    held: Array
-
-    @classmethod
-    def of_fold(cls, rows: Array, folds: Array, fold: int) -> Part:
-        return cls(rows, folds, fold, rows[:0])
-
-    @classmethod
-    def of_rows(cls, rows: Array, held: Array) -> Part:
-        return cls(rows, None, 0, held)
-
-    def training(self) -> Array:
-        """Made when it is asked for: members' rows are many."""
-        return self.rows if self.folds is None else self.rows[self.folds != self.fold]
-
-    def validating(self) -> Array:
-        return self.held if self.folds is None else self.rows[self.folds == self.fold]
 
 
 @dataclass
@@ -92,6 +49,17 @@ class Deadline(Observer):
 
     def epoch_ends(self, epoch: Epoch) -> bool:
         return self.is_over()
+
+
+class Read(NamedTuple):
+    """What a fit has made of its data."""
+
+    topology: Topology
+    recipe: Recipe
+    targets: Targets
+    #: Those that weigh anything.
+    rows: Array
+    scoring: Scoring
 
 
 @dataclass(frozen=True)

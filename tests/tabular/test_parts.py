@@ -1,7 +1,7 @@
 """What TabularMLP* are made of: folds, bins, first parameters, factors, the recipe.
 
-Answers for: tabular/_ensemble.py, tabular/_bins.py, tabular/_member.py,
-tabular/_recipe.py, tabular/_initialization.py.
+Answers for: tabular/_ensemble.py, tabular/_folds.py, tabular/_bins.py,
+tabular/_member.py, tabular/_recipe.py, tabular/_initialization.py.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from skbackprop._evaluation import make_table
 from skbackprop._layers import make_topology
 from skbackprop.core.embeddings import Embeddings
 from skbackprop.tabular._bins import from_positions, quantile_edges, to_positions
-from skbackprop.tabular._ensemble import fold_numbers
+from skbackprop.tabular._folds import fold_numbers
 from skbackprop.tabular._initialization import best_constant, initialize
 from skbackprop.tabular._member import _BIAS_RATE, _EMBEDDING_RATE, group_factors
 from skbackprop.tabular._recipe import COMMON, PRESETS, Recipe, make_recipe
