@@ -14,7 +14,7 @@ import pictures
 import predictions
 import scaling
 import searches
-import sparse
+import sparse_rows
 import steps
 import whole_fits
 from sections import Figures, Options, Result, Section
@@ -32,7 +32,7 @@ SECTIONS: dict[str, Section] = {
         steps.THREADS,
         steps.BUSY,
         predictions.SECTION,
-        sparse.SECTION,
+        sparse_rows.SECTION,
         whole_fits.SMALL,
         imports.SECTION,
         whole_fits.TABLES,

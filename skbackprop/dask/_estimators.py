@@ -162,9 +162,9 @@ class NetworkOnDask(OnDask):
         *args: Any,
         client: Any = None,
         rounds: int | None = None,
-        local_epochs: float = 1.0,
-        outer_learning_rate: float = 0.7,
-        outer_momentum: float = 0.9,
+        local_epochs: float = 0.25,
+        outer_learning_rate: float = 1.0,
+        outer_momentum: float = 0.8,
         persist: Any = "auto",
         timeout: float = 60.0,
         **parameters: Any,
@@ -224,17 +224,19 @@ class DaskBackpropMLPClassifier(NetworkOnDask, BackpropMLPClassifier):
     Parameters
     ----------
     hidden_layer_sizes, ..., label_smoothing
-        Those of :class:`skbackprop.BackpropMLPClassifier`; a round is what an epoch is
-        there. ``max_iter`` is the number of passes over all rows.
+        Those of :class:`skbackprop.BackpropMLPClassifier`. ``max_iter`` and
+        ``n_iter_no_change`` are passes over the rows; ``n_iter_`` and ``loss_curve_``
+        are of rounds. ``batch_size`` is divided among the partitions, down to 16 rows,
+        and the learning rate of Adam grows with the cube root of the divisor.
     client : distributed.Client, default=None
         None is the current one.
     rounds : int, default=None
         None is ``max_iter / local_epochs``.
-    local_epochs : float, default=LOCAL_EPOCHS
+    local_epochs : float, default=0.25
         Passes over the rows of a partition in a round: fewer cost more messages, more
         let partitions drift apart.
-    outer_learning_rate, outer_momentum : float, default=OUTER
-        Of the step by the mean change. 1 and 0 are the plain mean.
+    outer_learning_rate, outer_momentum : float, default=1.0 and 0.8
+        Of the step by the mean change (Y2). 1 and 0 are the plain mean.
     persist : 'auto' or bool, default='auto'
         Whether workers keep partitions as they are trained on. 'auto': where these take
         no more than half of the workers' memory; else each is read again in every

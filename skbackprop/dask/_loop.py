@@ -43,9 +43,10 @@ class Joint:
     problem: Problem
     state: State
     outer: Outer
+    #: The mean of the optimiser's, of all partitions; None: they begin at zero.
+    moments: Array | None = None
     watch: Watch | None = None
     ending: Ending | None = None
-    moments: Array | None = None
     #: The mean objective of a round whose score is not known yet.
     pending: float | None = None
     #: Parameters before the last outer step, where training diverges.

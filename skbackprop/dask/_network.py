@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import ceil
+from math import cbrt, ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,13 +20,14 @@ from .._settings import Settings, check_total, make_problem, make_state
 from .._snapshot import Diverged, working_copy
 from .._state import Continuation, Ending, WeightTotal
 from .._targets import Classes
+from ..core.optimizers import Solver
 from ..core.topology import Topology
 from ._cluster import Cluster, DaskFitError, Sealed
 from ._collections import Source
 from ._loop import Joint, Prepared, train_rounds
 from ._options import Options
 from ._partitions import Partition
-from ._rounds import Method, stream
+from ._rounds import Method, stream, zero_moments
 from ._scores import Measure
 from ._survey import (
     Facts,
@@ -38,6 +39,9 @@ from ._survey import (
     rows_that_weigh,
     survey,
 )
+
+#: Of a batch in one partition: fewer take as long.
+FEWEST_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -156,12 +160,11 @@ class Fit:
         every += [(prepared_to_validate, *each) for each in enumerate(validating)]
         kept = self.options.keeps(facts.n_bytes, self.cluster)
         reading = self._reading(facts, seed)
-        partitions, weights = self._partitions(reading, every, kept)
-        settings = self._settings(facts.n_rows)
+        partitions, weights, n_training = self._partitions(reading, every, kept)
+        settings = self._settings(facts.n_rows, n_training)
         problem = make_problem(settings, topology, weights, seed=seed)
         seen = round(weights.count * self.options.local_epochs)
         state = make_state(settings, theta, rng, np.zeros(seen, np.intp))
-        joint = Joint(0, problem, state, self.options.outer())
         method = Method(
             topology,
             settings,
@@ -169,6 +172,8 @@ class Fit:
             self.options.local_epochs,
             seed,
         )
+        moments = zero_moments(method, theta)
+        joint = Joint(0, problem, state, self.options.outer(), moments)
         self._train(method, joint, partitions, facts)
         return self._end(joint, facts)
 
@@ -205,8 +210,8 @@ class Fit:
 
     def _partitions(
         self, reading: Reading, every: list[tuple[Any, int, Source]], kept: bool
-    ) -> tuple[list[Prepared], WeightTotal]:
-        """The partitions that have rows, and what their training rows weigh."""
+    ) -> tuple[list[Prepared], WeightTotal, int]:
+        """Partitions that have rows, what those that train weigh, and their number."""
         shared = self.cluster.constant(reading)
         partitions = [self._prepare(shared, kept, *each) for each in every]
         found = self.cluster.results([each.submit(weighed) for each in partitions])
@@ -228,7 +233,7 @@ class Fit:
                 "early_stopping=True finds no row to validate on: give X_val and y_val "
                 "rows of some weight, or X partitions of two rows and more."
             )
-        return partitions, weights
+        return partitions, weights, sum(each.n_training > 0 for each in said)
 
     def _prepare(
         self, reading: Any, kept: bool, prepare: Any, number: int, source: Source
@@ -252,13 +257,28 @@ class Fit:
             ),
         )
 
-    def _settings(self, n_rows: int) -> Settings:
-        """Where a round is what an epoch is to the schedules and to patience."""
+    def _settings(self, n_rows: int, n_partitions: int) -> Settings:
+        """Where a round is what an epoch is to the schedules and to patience.
+
+        A batch is divided among the partitions, so that these make as many steps as the
+        local fit. The gradient of fewer rows is noisier, and Adam's steps are shorter
+        for it, by up to the root of what the batch was divided by; the cube root is
+        what was best where it was measured (docs/distributed.md).
+        """
         estimator, options = self.estimator, self.options
         settings = settings_of(estimator, n_rows, False)
-        patience = settings.n_iter_no_change / options.local_epochs
-        rounds = options.n_rounds(int(estimator.max_iter))
-        return replace(settings, max_iter=rounds, n_iter_no_change=patience)
+        batch_size = max(settings.batch_size // n_partitions, FEWEST_ROWS)
+        batch_size = min(batch_size, settings.batch_size)
+        rate = settings.learning_rate_init
+        if settings.solver != Solver.SGD:
+            rate *= cbrt(settings.batch_size / batch_size)
+        return replace(
+            settings,
+            batch_size=batch_size,
+            learning_rate_init=rate,
+            max_iter=options.n_rounds(int(estimator.max_iter)),
+            n_iter_no_change=settings.n_iter_no_change / options.local_epochs,
+        )
 
     def _train(
         self, method: Method, joint: Joint, partitions: list[Prepared], facts: Facts

@@ -38,8 +38,9 @@ class Method:
     local_epochs: float
     #: Of the order of the rows and of the dropout masks, in every partition.
     seed: int
-    #: Whether the mean of the optimiser's moments goes from round to round.
-    keeps_moments: bool = False
+    #: Whether the mean of the optimiser's moments goes from round to round; else they
+    #: begin at zero in each.
+    keeps_moments: bool = True
 
 
 class Common(NamedTuple):
@@ -227,9 +228,9 @@ class Outer:
         return moved.astype(theta.dtype)
 
 
-def zero_moments(method: Method) -> Array | None:
+def zero_moments(method: Method, theta: Array) -> Array | None:
     """The moments of the first round, where they go from round to round."""
     if not method.keeps_moments:
         return None
     slots = n_slots(method.settings.solver)
-    return np.zeros((slots, method.topology.n_parameters))
+    return np.zeros((slots, len(theta)), theta.dtype)
