@@ -98,6 +98,11 @@ def opened(sealed: Sealed) -> Any:
     return sealed.value
 
 
+def listed(values: list[Any]) -> list[Any]:
+    """Small results together: one message instead of many."""
+    return values
+
+
 def _comparison(differences: Sequence[str]) -> str:
     return (
         f"{', '.join(differences)}. The bits of a model would depend on who worked: "
@@ -218,10 +223,11 @@ class Cluster:
 
     def results(self, futures: Sequence[Any]) -> list[Any]:
         """The results of tasks; raises what a task has raised, or DaskFitError."""
-        return [self.result(each) for each in futures]
+        found: list[Any] = self.result(self.submit(listed, list(futures)))
+        return found
 
     def result(self, future: Any) -> Any:
-        """The result of a task."""
+        """The result of a task; raises what the task has raised, or DaskFitError."""
         nobody_since: float | None = None
         while True:
             try:

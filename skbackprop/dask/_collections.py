@@ -70,8 +70,10 @@ def _blocks(collection: Any) -> list[Any]:
     """The delayed partitions of a collection."""
     if isinstance(collection, list | tuple):
         return list(collection)
-    delayed = collection.to_delayed()
-    return list(delayed.ravel()) if isinstance(collection, da.Array) else list(delayed)
+    if isinstance(collection, da.Array):
+        return list(collection.to_delayed().ravel())
+    # Optimised, some columns of Parquet files would be in fewer partitions than others.
+    return list(collection.to_delayed(optimize_graph=False))
 
 
 def _beside(name: str, value: Any, X: Any, beside: str, n: int) -> list[Any]:

@@ -65,6 +65,7 @@ class Joint:
             self.scored(score)
             if self.ending is not None:
                 return  # what this round has changed is not kept
+        assert change.theta is not None  # there are rows that train
         theta = self.outer.step(self.state.theta, change.theta)
         if not (change.finite and np.isfinite(change.loss) and _finite(theta)):
             self.ending = Ending.DIVERGED

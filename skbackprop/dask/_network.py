@@ -180,15 +180,20 @@ class Fit:
     def _facts(self, sources: list[Source]) -> Facts:
         """What all partitions together are; the estimator learns of them."""
         local = self.estimator._alone()
-        # The first one alone says the names: columns may come in another order.
-        first = self._survey(local, None, sources[:1])
-        names = first[0].names if first[0] is not None else None
-        facts = facts_of([*first, *self._survey(local, names, sources[1:], 1)])
+        # The first that has rows says the names: columns may come in another order.
+        surveys: list[Survey | None] = []
+        while not any(surveys) and len(surveys) < len(sources):
+            number = len(surveys)
+            surveys += self._survey(local, None, sources[number : number + 1], number)
+        names = next((each.names for each in surveys if each is not None), None)
+        first = len(surveys)
+        surveys += self._survey(local, names, sources[first:], first)
+        facts = facts_of(surveys)
         self.estimator._learn_facts(facts)
         return facts
 
     def _survey(
-        self, local: Any, names: Array | None, sources: list[Source], first: int = 0
+        self, local: Any, names: Array | None, sources: list[Source], first: int
     ) -> list[Survey | None]:
         asked = self.cluster.constant((local, names))
         futures = [

@@ -59,8 +59,8 @@ class Change(NamedTuple):
 
     #: Of the rows that trained.
     weight: float
-    #: What the parameters have changed by, in their own type.
-    theta: Array
+    #: What the parameters have changed by, in their own type; None without such rows.
+    theta: Array | None
     moments: Array | None
     #: Of the optimiser, the most of all partitions.
     steps: int
@@ -148,10 +148,8 @@ def _begun(
 
 
 def _nothing(common: Common, score: Array) -> Change:
-    """Of a partition without rows that weigh anything."""
-    moments = None if common.moments is None else np.zeros_like(common.moments)
-    zeros = np.zeros_like(common.theta)
-    return Change(0.0, zeros, moments, common.steps, 0.0, score, True)
+    """Of a partition without rows that weigh anything: a score, and no arrays."""
+    return Change(0.0, None, None, common.steps, 0.0, score, True)
 
 
 def rows_of_stream(
@@ -179,17 +177,22 @@ def averaged(changes: Sequence[list[Change]]) -> list[Change]:
 
 
 def _averaged(changes: Sequence[Change]) -> Change:
-    weight = sum(each.weight for each in changes)
-    shares = [each.weight / weight if weight > 0 else 0.0 for each in changes]
-    moments = [each.moments for each in changes if each.moments is not None]
+    weight, score = sum(each.weight for each in changes), changes[0].score
+    for each in changes[1:]:
+        score = score + each.score
+    some = [each for each in changes if each.theta is not None]
+    if not some:
+        return changes[0]._replace(score=score)
+    shares = [each.weight / weight for each in some]
+    moments = [each.moments for each in some if each.moments is not None]
     return Change(
         weight,
-        _mean([each.theta for each in changes], shares),
+        _mean([each.theta for each in some if each.theta is not None], shares),
         _mean(moments, shares) if moments else None,
-        max(each.steps for each in changes),
-        sum(each.loss * share for each, share in zip(changes, shares, strict=True)),
-        np.sum([each.score for each in changes], axis=0),
-        all(each.finite for each in changes),
+        max(each.steps for each in some),
+        sum(each.loss * share for each, share in zip(some, shares, strict=True)),
+        score,
+        all(each.finite for each in some),
     )
 
 

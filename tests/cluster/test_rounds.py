@@ -232,11 +232,12 @@ def test_what_has_no_weight_changes_nothing(rng):
     begin = common(given, rng)
     none = partition(rng, folds=np.zeros((N, 1), int))  # all held out
     change = train_partition(none, given, 0, 0, [begin])[0]
-    assert change.weight == 0 and not change.theta.any() and change.score[1] == N
+    assert change.weight == 0 and change.theta is None and change.score[1] == N
     real = train_partition(partition(rng), given, 1, 0, [begin])
     both, alone = averaged([[change], real])[0], real[0]
     np.testing.assert_array_equal(both.theta, alone.theta)
-    assert averaged([[change]])[0].weight == 0
+    assert both.score[1] == N == averaged([[change], [change]])[0].score[1] / 2
+    assert averaged([[change]])[0].theta is None
 
 
 def test_divergence_is_told(rng):
