@@ -277,6 +277,21 @@ def test_data_frames_of_dask(client):
     assert digest(aligned) == digest(named)
 
 
+def test_a_column_of_parquet_files_is_in_partitions_of_its_rows(client, tmp_path):
+    """Dask would read one of few columns in fewer of them."""
+    dd = pytest.importorskip("dask.dataframe")
+    X, y = table()
+    whole = frame(X).assign(y=y)
+    for k in range(6):
+        whole[200 * k : 200 * k + 200].to_parquet(tmp_path / f"{k}.parquet")
+    rows = dd.read_parquet(str(tmp_path))
+    model = fitted(classifier(client), rows[list("abcde")], rows["y"])
+    stops = list(range(200, N + 1, 200))
+    assert digest(model) == digest(
+        fitted(classifier(client), *pieces(frame(X), y, stops=stops))
+    )
+
+
 def test_partitions_that_say_little(client):
     """Empty ones, a single row, one class, rows of weight 0: as if they were not."""
     X, y = table(task="three")

@@ -126,12 +126,13 @@ def test_weights_of_rows_are_weights_of_partitions(rng):
 
 def test_parameters_that_lie_anywhere_in_memory(rng):
     """As a message brings them."""
-    given, part = method(), partition(rng)
+    given = method()
     begin = common(given, rng)
     raw = np.zeros(begin.theta.nbytes + 1, np.uint8)[1:]
     raw[...] = begin.theta.view(np.uint8)
     odd = begin._replace(theta=raw.view(np.float64))
     assert not odd.theta.flags.aligned
+    part = partition(rng, folds=np.arange(N)[:, None] % 2)  # with rows held out
     for function, args in ((train_partition, (0, 0)), (score_partition, (0,))):
         one, two = (function(part, given, *args, [each])[0] for each in (begin, odd))
         np.testing.assert_array_equal(one.theta, two.theta)
@@ -212,6 +213,37 @@ def test_partitions_shuffle_and_drop_by_themselves(rng):
     assert not np.array_equal(first, second)
 
 
+def test_members_shuffle_by_themselves(rng):
+    given, part, begin = method(), partition(rng), common(method(), rng)
+    both = [begin, begin._replace(member=1)]
+    one, two = train_partition(part, given, 0, 0, both)
+    assert not np.array_equal(one.theta, two.theta)
+
+
+def test_the_rate_of_a_round_and_its_schedule(rng):
+    """A step is as long as the rate; a cosine ends at 0 with the last round."""
+    given, part = method(settings={"batch_size": N}), partition(rng)
+    begin = common(given, rng)
+    fast = begin._replace(learning_rate=3 * begin.learning_rate)
+    one, three = train_partition(part, given, 0, 0, [begin, fast])
+    np.testing.assert_allclose(three.theta, 3 * one.theta, rtol=1e-9, atol=1e-12)
+    given = method(settings={"batch_size": N, "learning_rate": "cosine"})
+    for round_ in range(4):
+        change = train_partition(part, given, 0, round_, [begin])[0]
+        factor = (1 + np.cos(np.pi * (round_ + 0.5) / 4)) / 2  # (S0)
+        np.testing.assert_allclose(
+            change.theta, factor * one.theta, rtol=1e-9, atol=1e-12
+        )
+
+
+def test_partitions_of_a_few_rows_take_a_step_in_every_round(rng):
+    given = method(local_epochs=0.1)
+    begin = common(given, rng)
+    for round_ in range(3):
+        change = train_partition(partition(rng, 3), given, 0, round_, [begin])[0]
+        assert change.theta.any() and change.weight == 3
+
+
 def test_moments_go_from_round_to_round_where_they_are_kept(rng):
     given = method(settings={"solver": Solver.ADAM}, keeps_moments=True)
     part = partition(rng)
@@ -224,6 +256,7 @@ def test_moments_go_from_round_to_round_where_they_are_kept(rng):
     again = train_partition(part, given, 0, 0, [kept])[0]
     assert again.steps == 16 and not np.array_equal(again.theta, change.theta)
     both = averaged([[change], [again]])[0]
+    assert both.steps == 16 == averaged([[again], [change]])[0].steps
     np.testing.assert_allclose(both.moments, (change.moments + again.moments) / 2)
 
 
@@ -316,3 +349,6 @@ def test_partitions_travel(rng, sparse):
         train, held = part.rows(member)
         assert held.tolist() == list(range(member, N, 4))
         assert sorted([*train, *held]) == list(range(N))
+    twice = partition(rng, folds=np.array([[0, 1], [1, 0]]).repeat(20, 0), n_folds=2)
+    firsts = [int(twice.rows(member)[1][0]) for member in range(4)]
+    assert firsts == [0, 20, 20, 0]  # of the first dealing, and of the second
