@@ -305,8 +305,8 @@ def large(options: argparse.Namespace) -> int:
     import dask.dataframe as dd
     import pandas as pd
 
-    n, p, n_files = 400_000, 50, 24
-    limit = 700_000_000
+    n, p, n_files = 200_000, 50, 48
+    limit = 800_000_000
     with tempfile.TemporaryDirectory() as folder:
         for k in range(n_files):
             X = np.random.default_rng(k).normal(size=(n, p)).astype(np.float32)

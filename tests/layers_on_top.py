@@ -158,6 +158,7 @@ ON_TOP: dict[str, set[str]] = {
         "_snapshot",
         "_state",
         "_targets",
+        "core.optimizers",
         "core.topology",
         "dask._cluster",
         "dask._collections",

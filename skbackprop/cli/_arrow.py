@@ -126,6 +126,9 @@ def _plain(column: Any, name: str) -> Any:
         column, kind = column.dictionary_decode(), kind.value_type
     if pa.types.is_null(kind):
         return np.full(len(column), np.nan)
+    if pa.types.is_integer(kind) and _is_large(column):
+        # Identifiers, of which float64 would make others.
+        return ["" if x is None else str(x) for x in column.to_pylist()]
     if pa.types.is_decimal(kind) or pa.types.is_integer(kind):
         column, kind = column.cast(pa.float64(), safe=False), pa.float64()
     if pa.types.is_floating(kind):
@@ -141,5 +144,13 @@ def _plain(column: Any, name: str) -> Any:
         return [(x or "").strip() for x in column.to_pylist()]
     raise Failure(
         f"column {name!r} is of the type {kind}; numbers, text, booleans and dates are "
-        f"read (--ignore {name!r} leaves it out)"
+        "read: leave it out (train has --ignore)"
     )
+
+
+def _is_large(column: Any) -> bool:
+    """Whether integers are beyond those that float64 has all of."""
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(column).as_py()
+    return ends["min"] is not None and max(-ends["min"], ends["max"]) > 2**53

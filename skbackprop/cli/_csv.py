@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ _SAMPLE_CHARACTERS = 1 << 17
 _SAMPLE_RECORDS = 200
 _STEADY = 0.9  # share of the records that must have the usual number of cells
 _COMMENT = "#"
-_END = "\x1eend of the table\x1e"  # a line after the last one; within quotation marks
+#: A line after the last one, in which the delimiter must not be.
+_ENDS = ("\x1eend\x1e", "\x1f000\x1f")
 
 
 @dataclass
@@ -111,17 +113,18 @@ def _records(
     with text_of(source, encoding) as text:
         lines: Iterable[str] = text
         if most is not None:
-            sample = text.read(most).splitlines(keepends=True)
+            sample = list(io.StringIO(text.read(most), newline=""))
             lines = sample[:-1] if len(sample) > 1 else sample  # it may be cut off
-        lines = chain(lines, [_END])
+        end = next(each for each in _ENDS if delimiter not in each)
+        lines = chain(lines, [end])
         reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
         line = 1
         try:
             for cells in reader:
-                if cells == [_END]:
+                if cells == [end]:
                     return
                 # A blank line, or one that swallows the end: a cell does not end.
-                if cells and _END in cells[-1]:
+                if cells and end in cells[-1]:
                     break
                 if len(cells) > 1 or (cells and not cells[0].isspace()):
                     yield line, cells
@@ -152,7 +155,11 @@ class _Guess:
 
 
 def _guess(
-    source: Source, encoding: str, delimiter: str, n_skipped: int
+    source: Source,
+    encoding: str,
+    delimiter: str,
+    n_skipped: int,
+    wanted: Sequence[str],
 ) -> _Guess | None:
     rows = list(_records(source, encoding, delimiter, _SAMPLE_CHARACTERS))
     rows = rows[n_skipped : n_skipped + _SAMPLE_RECORDS]
@@ -162,10 +169,16 @@ def _guess(
     counts = counts or Counter(len(cells) for _, cells in rows)
     width = max(counts, key=lambda n: (counts[n], n))
     # A short table may have more lines above it than rows: then the last one tells.
-    header = next(
-        (i for i, (_, cells) in enumerate(rows) if len(cells) >= width and any(cells)),
-        0,
-    )
+    wide = [
+        i for i, (_, cells) in enumerate(rows) if len(cells) >= width and any(cells)
+    ]
+    header = wide[0] if wide else 0
+    if _is_comment(rows[header][1]):  # unless it is what names the columns: "#id,x,y"
+        plain = [i for i in wide if not _is_comment(rows[i][1])]
+        if plain and _n_found(rows[plain[0]][1], wanted) > _n_found(
+            rows[header][1], wanted
+        ):
+            header = plain[0]
     below = [len(cells) for _, cells in rows[header:] if not _is_comment(cells)]
     return _Guess(
         delimiter,
@@ -176,13 +189,18 @@ def _guess(
     )
 
 
+def _n_found(cells: Sequence[str], wanted: Sequence[str]) -> int:
+    """How many of the wanted names are among the cells of a header."""
+    names = {cell.strip().lstrip(_COMMENT).strip() for cell in cells}
+    return sum(name.strip() in names for name in wanted)
+
+
 def _best(guesses: list[_Guess], wanted: Sequence[str]) -> _Guess:
     """Where the wanted names are found, the widest table with few odd lines."""
 
     def worth(guess: _Guess) -> tuple[Any, ...]:
-        names = {cell.strip() for cell in guess.rows[guess.header][1]}
         return (
-            sum(name.strip() in names for name in wanted),
+            _n_found(guess.rows[guess.header][1], wanted),
             guess.width > 1 and guess.steady >= _STEADY,
             guess.width > 1,
             -guess.header,
@@ -215,7 +233,7 @@ def open_csv(
         guesses = [
             guess
             for each in tried
-            if (guess := _guess(source, encoding, each, n_skipped)) is not None
+            if (guess := _guess(source, encoding, each, n_skipped, wanted)) is not None
         ]
     if not guesses:
         raise Failure(f"{source.name!r}: the file is empty")

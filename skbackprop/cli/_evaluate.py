@@ -84,11 +84,13 @@ def _classes(
     for code, each in enumerate(classes.tolist()):
         if isinstance(each, int | float) and not isinstance(each, bool):
             code_of[float(each)] = code
+    reading = model.target_reading()
+    mark = reading.mark if reading is not None and reading.kind == NUMBER else POINT
     codes = np.full(len(cells), -1)
     for row, cell in enumerate(cells):
         code = code_of.get(cell)
         if code is None and cell:
-            code = code_of.get(number_of(cell, POINT), -1)
+            code = code_of.get(number_of(cell, mark), -1)
         codes[row] = -1 if code is None else code
     missing = np.array([not cell for cell in cells])
     unknown = [(int(r), cells[r]) for r in np.flatnonzero((codes < 0) & ~missing)]

@@ -12,7 +12,7 @@ import numpy as np
 
 from ._csv import Block
 from ._failure import Failure
-from ._notation import POINT
+from ._notation import MISSING, POINT
 from ._reading import CATEGORY, DATE, NUMBER, Reading
 from ._tables import Table, alike, known
 from ._words import Oddities, counted, joined_some, listed, places_of
@@ -100,7 +100,11 @@ def _readings(estimator: Any, plain: Any) -> dict[str, Reading] | None:
     if plain is not None:
         if not isinstance(plain, dict) or names is None or list(plain) != list(names):
             raise Failure("the model's file says of its table what is not so")
-        return {name: Reading.from_plain(each) for name, each in plain.items()}
+        said = {name: Reading.from_plain(each) for name, each in plain.items()}
+        kinds = [each.kind for each in _kinds(estimator)]
+        if [each.kind for each in said.values()] != kinds:
+            raise Failure("the model's file says of its table what is not so")
+        return said
     if names is None:
         return None
     kinds = _kinds(estimator)
@@ -117,6 +121,23 @@ def _kinds(estimator: Any) -> list[Reading]:
         for place in encoder.date_features_.tolist():
             kinds[place] = Reading(DATE, "ymd")
     return kinds
+
+
+def _check_categories(model: Model) -> None:
+    """Refuse a model that tells apart what the cells of a file do not."""
+    encoder = getattr(model.estimator, "encoder_", None)
+    places = [] if encoder is None else encoder.categorical_features_.tolist()
+    names = getattr(model.estimator, "feature_names_in_", None)
+    known = encoder.categories_ if places else []
+    for place, categories in zip(places, known, strict=True):
+        for each in categories:
+            if isinstance(each, str) and (each in MISSING or each != each.strip()):
+                column = place + 1 if names is None else repr(names[place])
+                raise Failure(
+                    f"the model's column {column} has the category {each!r}, which is "
+                    "read as missing, or without its blanks, in a file: predict in "
+                    "Python"
+                )
 
 
 @dataclass
@@ -141,6 +162,7 @@ class Rows:
 
         A model that knows no names has all columns but those that are ``unread``.
         """
+        _check_categories(model)
         if model.readings is not None:
             names, readings = list(model.readings), list(model.readings.values())
             _check_names(model, table, names)

@@ -39,6 +39,7 @@ _PLAIN = {
     POINT: re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"),
     COMMA: re.compile(r"(?:\d+(?:,\d*)?|,\d+)(?:[eE][-+]?\d+)?"),
 }
+_LONGEST = 60  # characters of a number: blanks could be taken in many ways
 _MARKS = re.compile(r"[,.'\u2019 \u00a0\u2009\u202f]")
 _INFINITE = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
 
@@ -52,7 +53,7 @@ def number_of(cell: str, decimal: str) -> float | None:
     """
     if _INFINITE.fullmatch(cell):
         return float(cell)
-    parts = _AROUND.fullmatch(cell)
+    parts = _AROUND.fullmatch(cell) if len(cell) <= _LONGEST else None
     if parts is None:
         return None
     core = parts["core"].strip()
@@ -77,6 +78,8 @@ def has_marks(cell: str) -> bool:
 
 # Dates -----------------------------------------------------------------------
 
+#: The first of the hundred years that two digits may stand for.
+SHORT_YEARS = 1930
 #: In which order a date is written.
 ORDERS = ("ymd", "dmy", "mdy")
 _MONTHS = {
@@ -102,7 +105,7 @@ _MONTHS = {
 }
 _CLOCK = (
     r"(?:(?:[T ]|,? +)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})"
-    r"(?:[.,]\d+)?)?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
+    r"(?:[.,](?P<fraction>\d+))?)?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
     r"(?: ?(?:Z|UTC|[-+]\d{2}:?\d{2}))?)?"
 )
 _NUMERIC = re.compile(
@@ -151,13 +154,14 @@ def _checked(
 ) -> datetime.datetime | None:
     whole = int(year)
     if len(year) < 4:
-        whole += 2000 if whole < 70 else 1900
+        whole += 2000 if whole < SHORT_YEARS - 1900 else 1900
     hour = int(found["hour"] or 0)
     if found["half"]:
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + 12 * (found["half"] in "pP")
-    clock = hour, int(found["minute"] or 0), int(found["second"] or 0)
+    fraction = int(f"{found['fraction'] or ''}000000"[:6])  # of a second, in millionths
+    clock = hour, int(found["minute"] or 0), int(found["second"] or 0), fraction
     return _date(whole, int(month), int(day), *clock)
 
 

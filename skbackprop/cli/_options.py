@@ -136,13 +136,13 @@ def _check_train(options: argparse.Namespace) -> None:
         raise Failure(f"--test-size must be between 0 and 1, not {options.test_size}")
     if not 0 <= options.seed < 2**32:
         raise Failure(f"--seed must be from 0 to 2**32 - 1, not {options.seed}")
-    if options.max_iter is not None and options.max_iter < 1:
-        raise Failure(f"--max-iter must be at least 1, not {options.max_iter}")
+    if options.max_iter is not None and not 1 <= options.max_iter < 2**31:
+        raise Failure(f"--max-iter must be from 1 to 2**31 - 1, not {options.max_iter}")
     if options.time_limit is not None and not options.time_limit > 0:
         raise Failure(f"--time-limit must be positive, not {options.time_limit}")
     if options.quantiles is not None:
         levels = [0.0, *options.quantiles, 1.0]
-        if any(a >= b for a, b in itertools.pairwise(levels)):
+        if not all(a < b for a, b in itertools.pairwise(levels)):
             given = " ".join(map(str, options.quantiles))
             raise Failure(f"--quantiles must increase between 0 and 1, not {given}")
         if options.task == "classification":

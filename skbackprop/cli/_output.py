@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,15 +14,28 @@ from ._failure import Failure
 
 def written_json(said: Any, path: str) -> None:
     """Write plain values to a file, or to standard output where it is "-"."""
-    text = json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_finite(said), indent=2, ensure_ascii=False, allow_nan=False)
+    # Of the name of a file, perhaps, which need not be UTF-8.
+    content = f"{text}\n".encode(errors="backslashreplace")
     if path == "-":
-        _to_stdout([f"{text}\n".encode()])
+        _to_stdout([content])
     else:
-        write_atomically(path, [f"{text}\n".encode()])
+        write_atomically(path, [content])
+
+
+def _finite(said: Any) -> Any:
+    """Plain values in which numbers that JSON has no name for are None."""
+    if isinstance(said, dict):
+        return {name: _finite(each) for name, each in said.items()}
+    if isinstance(said, list | tuple):
+        return [_finite(each) for each in said]
+    return None if isinstance(said, float) and not math.isfinite(said) else said
 
 
 def _to_stdout(pieces: Iterable[bytes]) -> None:
     """UTF-8, whatever the terminal's encoding: a file or a program reads it."""
+    if sys.stdout is None:
+        raise Failure("standard output is closed")
     sys.stdout.flush()
     for piece in pieces:
         sys.stdout.buffer.write(piece)

@@ -18,11 +18,12 @@ SHARE = 0.9  # of its cells must be numbers or dates, or a column is categories
 MOST_DIFFERENT = 200_000  # values that are counted; a column of more is no category
 FEWEST_FOR_IDENTIFIERS = 20  # rows: in fewer most values of any column may differ
 _ID = re.compile(r"(?:.*[\W_])?(?:id|uuid|guid|key|index|nr|no)\.?", re.IGNORECASE)
+_INDEX = re.compile(r"__index_level_\d+__")  # as pandas calls it in Parquet
 _CODE = re.compile(r"^0\d+$", re.MULTILINE)
 _DIGITS = re.compile(r"[\d\n]*")
-_COMPACT = re.compile(
-    r"(?:(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\n+|$)|\n)*"
-)
+_DAY = r"(?:(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))?"
+_COMPACT = re.compile(rf"{_DAY}(?:\n{_DAY})*")
+_FOUR_DIGITS = re.compile(r"\d{4}")
 _POINT_CELL = re.compile(r"^[-+]?[1-9]\d{0,2}(?:\.\d{3})+$", re.MULTILINE)
 
 
@@ -44,6 +45,8 @@ class Profile:
     #: Cells that are dates in each order, and those that are the same in two of them.
     n_dates: Counter[str] = field(default_factory=Counter)
     ambiguous_date: str = ""
+    #: One whose year has two digits.
+    short_date: str = ""
     #: Whether all cells are digits, and if so a cell that begins with 0, and whether
     #: all are dates such as 20240131.
     all_digits: bool = True
@@ -69,6 +72,11 @@ class Profile:
             return
         joined = "\n".join(cells)
         numbers = simple_numbers(cells, joined)
+        if numbers is None:  # perhaps for a word that stands for missing
+            joined = "\n".join(["" if cell in MISSING else cell for cell in cells])
+            numbers = simple_numbers(joined.split("\n"), joined)
+            if numbers is not None and len(numbers) != len(cells):
+                numbers = None  # a cell has several lines
         if numbers is None:
             self._update_text(cells)
             self.counts_rows = self.all_digits = self.all_increase = False
@@ -151,6 +159,8 @@ class Profile:
             return
         dates = {order: date_of(cell, order) for order in ORDERS}
         self.n_dates.update({o: n for o, date in dates.items() if date is not None})
+        if any(dates.values()) and not _FOUR_DIGITS.search(cell):
+            self.short_date = self.short_date or cell
         if dates["dmy"] and dates["mdy"] and dates["dmy"] != dates["mdy"]:
             self.ambiguous_date = self.ambiguous_date or cell
 
@@ -215,6 +225,8 @@ class Profile:
         """Why nothing can be learnt from it; "" where something can."""
         if not self.n_cells:
             return "all cells are missing"
+        if _INDEX.fullmatch(self.name):
+            return "it is the index of a data frame"
         if self._is_constant():
             return "all cells are alike"
         if reading.kind == NUMBER:

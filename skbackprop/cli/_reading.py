@@ -38,6 +38,7 @@ class Reading:
         if (
             isinstance(plain, dict)
             and set(plain) == {"kind", "mark"}
+            and isinstance(plain["kind"], str)
             and plain["kind"] in _MARKS
             and plain["mark"] in _MARKS[plain["kind"]]
         ):
@@ -116,7 +117,7 @@ def _numbers(cells: Sequence[str], mark: str) -> Values:
     plain, usual = cells, joined
     if mark == COMMA and "," in joined and "." not in joined:
         usual = joined.replace(",", ".")
-        plain = usual.split("\n")
+        plain = [cell.replace(",", ".") for cell in cells]  # which may have lines
     if mark == POINT or usual is not joined or "." not in joined:
         numbers = simple_numbers(plain, usual)
         if numbers is not None:

@@ -10,6 +10,7 @@ import io
 import lzma
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import zipfile
@@ -87,7 +88,10 @@ class Source:
             raise Failure(f"{self.name!r} is a workbook; save the sheet as CSV")
         if len(members) != 1:
             raise Failure(f"{self.name!r} must hold one file, and holds {len(members)}")
-        return archive.open(members[0])
+        try:
+            return archive.open(members[0])
+        except (NotImplementedError, RuntimeError) as error:  # of a password, for one
+            raise Failure(f"cannot read {self.name!r}: {error}") from None
 
     def encoding(self, given: str | None) -> tuple[str, str]:
         """The encoding of its text, and what there is to say of how it was found."""
@@ -123,11 +127,11 @@ def opened_source(name: str) -> Iterator[Source]:
     """The file of a name, or a copy of standard input, which is gone afterwards."""
     copy = None
     try:
-        if name == "-":
+        if name == "-" or _flows(name):
             handle, copy = tempfile.mkstemp(prefix="skbackprop-")
             with os.fdopen(handle, "wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-        source = Source("standard input" if copy else name, copy or name)
+                _copy(name, file)
+        source = Source("standard input" if name == "-" else name, copy or name)
         with reading(source):
             with source.open() as file:
                 source.head = file.read(_HEAD)
@@ -137,6 +141,25 @@ def opened_source(name: str) -> Iterator[Source]:
         if copy is not None:
             with contextlib.suppress(OSError):
                 os.unlink(copy)
+
+
+def _flows(path: str) -> bool:
+    """Whether a path is a pipe or a device, which can be read once only."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def _copy(name: str, file: IO[bytes]) -> None:
+    if name != "-":
+        with reading(Source(name, name)), open(name, "rb") as stream:
+            shutil.copyfileobj(stream, file)
+        return
+    if sys.stdin is None:
+        raise Failure("standard input is closed")
+    shutil.copyfileobj(sys.stdin.buffer, file)
 
 
 def _kind(source: Source) -> str:
@@ -169,7 +192,7 @@ def reading(source: Any) -> Iterator[None]:
 def text_of(source: Source, encoding: str) -> io.TextIOWrapper:
     """Its text; ends of lines are as they are written."""
     try:
-        codecs.lookup(encoding)
-    except LookupError:
+        "".encode(encoding)  # LookupError also of what is an encoding of no text
+    except (LookupError, ValueError):
         raise Failure(f"--encoding {encoding!r} is none that Python knows") from None
     return io.TextIOWrapper(source.open(), encoding, newline="")

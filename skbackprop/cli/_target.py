@@ -54,7 +54,11 @@ def choose(profile: Profile, task: str, mark: str) -> Target:
         chosen, why = CLASSIFICATION, "is not a number"
         if profile.typed == DATE or profile.better_order() is not None:
             raise Failure(f"{name!r} holds dates; choose another --target")
-    elif values is not None and len(distinct) <= MAX_CLASSES_AUTO:
+    elif (
+        values is not None
+        and len(distinct) <= MAX_CLASSES_AUTO
+        and len(distinct) <= profile.n_cells / 2  # else no class would have two rows
+    ):
         whole = all(map(_is_whole, distinct))
         chosen = CLASSIFICATION if whole else REGRESSION
         why = f"is {len(distinct)} whole numbers" if whole else "is a number"

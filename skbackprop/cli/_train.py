@@ -26,7 +26,7 @@ from ._store import Store, frame_of, opened_store
 from ._tables import opened_table
 from ._target import CLASSIFICATION, REGRESSION, Target
 from ._training_table import TrainingTable, read_training_table
-from ._words import listed
+from ._words import listed, printable
 
 _LEAST_ROWS = 2  # of each side of the split
 
@@ -152,7 +152,7 @@ def _split(table: TrainingTable, options: argparse.Namespace, store: Store) -> _
 def _describe(table: TrainingTable, parts: _Parts) -> None:
     target = table.target
     n_train, n_test = len(parts.y), len(parts.y_test)
-    print(f"data      {table.name}")
+    print(f"data      {printable(table.name)}")
     print(f"rows      {n_train + n_test} ({n_train} train, {n_test} test)")
     other = REGRESSION if target.task == CLASSIFICATION else CLASSIFICATION
     why = f" (it {target.why}; --task {other} overrides)" if target.why else ""

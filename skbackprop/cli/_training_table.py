@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ._failure import Failure
-from ._notation import COMMA, POINT
+from ._notation import COMMA, POINT, SHORT_YEARS
 from ._profile import SHARE, Profile
 from ._reading import CATEGORY, DATE, NUMBER, Reading
 from ._store import Store
@@ -216,6 +216,10 @@ def _guesses(
         if options.date_order is None:
             day = str(reading.read([cell]).array[0])[:10]
             return [f"{name!r}: {cell!r} is read as {day} (--date-order decides)"]
+    cell = profile.short_date
+    if reading.kind == DATE and cell:
+        years = f"{SHORT_YEARS} to {SHORT_YEARS + 99}"
+        return [f"{name!r}: years of two digits, as in {cell!r}, are {years}"]
     return []
 
 

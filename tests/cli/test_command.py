@@ -269,7 +269,7 @@ def test_pandas_is_asked_for(capsys, monkeypatch, argv):
         (["train", "--test-size", "0.999"], "too few rows"),
         (["train", "--seed", "-1"], "--seed"),
         (["train", "--seed", "4294967296"], "--seed"),
-        (["train", "--max-iter", "0"], "--max-iter must be at least 1"),
+        (["train", "--max-iter", "0"], "--max-iter must be from 1 to 2**31 - 1, not 0"),
         (["train", "--time-limit", "nan"], "--time-limit must be positive"),
         (["train", "--quantiles", "0.5", "0.1"], "--quantiles must increase"),
         (["train", "--quantiles", "0", "0.1"], "--quantiles must increase"),

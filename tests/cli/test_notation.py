@@ -97,7 +97,11 @@ DATES = {
     "2-Jan-2024": (JAN_2,) * 3,
     "2024-01-02T03:04:05": (datetime.datetime(2024, 1, 2, 3, 4, 5), None, None),
     "2024-01-02 03:04": (datetime.datetime(2024, 1, 2, 3, 4), None, None),
-    "2024-01-02T03:04:05.678Z": (datetime.datetime(2024, 1, 2, 3, 4, 5), None, None),
+    "2024-01-02T03:04:05.678Z": (
+        datetime.datetime(2024, 1, 2, 3, 4, 5, 678_000),
+        None,
+        None,
+    ),
     "2024-01-02T03:04:05+01:00": (datetime.datetime(2024, 1, 2, 3, 4, 5), None, None),
     "01/02/2024 3:30 PM": (
         None,
@@ -109,8 +113,8 @@ DATES = {
         datetime.datetime(2024, 2, 1, 0, 30),
         datetime.datetime(2024, 1, 2, 0, 30),
     ),
-    "1/1/69": (None, *[datetime.datetime(2069, 1, 1)] * 2),
-    "1/1/70": (None, *[datetime.datetime(1970, 1, 1)] * 2),
+    "1/1/29": (None, *[datetime.datetime(2029, 1, 1)] * 2),
+    "1/1/30": (None, *[datetime.datetime(1930, 1, 1)] * 2),
     "9999-12-31": (datetime.datetime(9999, 12, 31), None, None),
 }
 
