@@ -305,7 +305,7 @@ def large(options: argparse.Namespace) -> int:
     import dask.dataframe as dd
     import pandas as pd
 
-    n, p, n_files = 200_000, 50, 48
+    n, p, n_files = 100_000, 50, 96
     limit = 800_000_000
     with tempfile.TemporaryDirectory() as folder:
         for k in range(n_files):
