@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,8 +49,6 @@ class Joint:
     ending: Ending | None = None
     #: The mean objective of a round whose score is not known yet.
     pending: float | None = None
-    #: Parameters before the last outer step, where training diverges.
-    before: Array = field(default_factory=lambda: np.empty(0))
 
     def common(self) -> Common:
         """What the next round begins with."""
@@ -70,7 +68,7 @@ class Joint:
         if not (change.finite and np.isfinite(change.loss) and _finite(theta)):
             self.ending = Ending.DIVERGED
             return
-        self.before, self.state.theta = self.state.theta, theta
+        self.state.theta = theta
         if self.moments is not None:
             self.moments, self.state.optimizer.t = change.moments, change.steps
         if self.watch is not None:
