@@ -102,6 +102,23 @@ def make_table(
     )
 
 
+def as_arrays(table: Table) -> dict[str, Any]:
+    """What ``make_table`` makes the same table of, in another process too.
+
+    A table itself holds pointers, and is of one engine, which others may not have.
+    """
+    X: Any = table.X
+    if table.sparse:
+        shape = (table.n_rows, table.n_columns)
+        X = sp.csr_matrix((table.data, table.indices, table.indptr), shape=shape)
+    given = {"Y": table.Y, "labels": table.labels, "sample_weight": table.sample_weight}
+    return {
+        "X": X,
+        "dtype": table.X.dtype,
+        **{name: array if len(array) else None for name, array in given.items()},
+    }
+
+
 def block_rows(topology: Topology, dtype: npt.DTypeLike, sparse: bool) -> int:
     """Rows per block: the workspace stays near 2 MB, products stay efficient."""
     reals = engine_of(dtype).Workspace.reals

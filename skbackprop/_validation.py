@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from ._evaluation import predict, value_and_gradient
+from ._evaluation import as_arrays, make_table, predict, value_and_gradient
 from ._features import as_numpy
 from ._inputs import Targets, as_column, as_given, checked_weights, table_of
 from ._layers import Array, without_smoothing
@@ -28,6 +28,14 @@ class Given(NamedTuple):
     table: Table
     #: Of the power of two that the weights are over.
     exponent: int
+
+    def __reduce__(self) -> Any:
+        return _given, (self.X, self.y, as_arrays(self.table), self.exponent)
+
+
+def _given(X: Any, y: Any, arrays: dict[str, Any], exponent: int) -> Given:
+    """What was pickled."""
+    return Given(X, y, make_table(**arrays), exponent)
 
 
 def read_validation(
@@ -95,6 +103,15 @@ class Scoring:
         by_scorer = estimator.scoring not in (None, "loss")
         self.scorer = scorer_of(estimator, estimator.scoring) if by_scorer else None
         self._tried = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Rows as the user gave them travel with a scorer alone, and those it asks."""
+        source = self.source
+        if self.scorer is None:
+            source = source._replace(X=None, y=None)
+        same = self.source is self.given
+        given = source if same else self.given._replace(X=None, y=None)
+        return self.__dict__ | {"given": given, "source": source}
 
     def of(self, rows: Array) -> Callable[[Array], float]:
         """The function from parameters to their score on some rows."""

@@ -146,6 +146,14 @@ ALLOWED: dict[str, set[str]] = ON_TOP | {
         "tabular._recipe",
         "tabular._rules",
     },
+    "tabular._prepared": {
+        "_constraints",
+        "_observers",
+        "_snapshot",
+        "_threads",
+        "tabular._ensemble",
+        "tabular._member",
+    },
     "tabular._messages": {
         "_observers",
         "_state",
@@ -158,6 +166,7 @@ ALLOWED: dict[str, set[str]] = ON_TOP | {
         "_inputs",
         "_layers",
         "_observers",
+        "_snapshot",
         "_state",
         "_threads",
         "_validation",

@@ -48,6 +48,7 @@ from ._encoder import TabularEncoder
 from ._ensemble import (
     Deadline,
     Ensemble,
+    FittedAlone,
     Read,
     Trained,
     Validated,
@@ -196,10 +197,7 @@ class BaseTabularMLP(CallbackSupport, Pickled):
         if self.n_folds is None:
             recipe = replace(recipe, n_folds=len(parts) // recipe.n_repeats)
         seeds = random_state.randint(2**31, size=len(parts))
-        table = scoring.given.table
-        return Ensemble(
-            read.topology, recipe, table, parts, seeds, scoring, scoring.fitted
-        )
+        return Ensemble(read.topology, recipe, parts, seeds, scoring)
 
     def _keep_trained(
         self, read: Read, ensemble: Ensemble, trained: Trained
@@ -272,13 +270,7 @@ class BaseTabularMLP(CallbackSupport, Pickled):
                 lambda y, name: kind.encode(y, np.dtype(np.float32), name),
                 _as_read,
             )
-        probe = working_copy(self)
-
-        def fitted(theta: Array) -> Any:
-            alone = working_copy(probe)
-            alone._bag = (topology, [theta])
-            return alone
-
+        fitted = FittedAlone(working_copy(self), topology)
         return Scoring(self, kind, topology, given, validating, fitted)
 
     def _validation_inputs(self, X: Any) -> tuple[Any, Array]:
@@ -392,8 +384,8 @@ class BaseTabularMLP(CallbackSupport, Pickled):
     def _to_plain(
         self, state: dict[str, Any], training_state: bool | None = None
     ) -> dict[str, Any]:
-        state.pop("_edges", None)  # the embeddings have them
         if state.get("_bag") is not None:
+            state.pop("_edges", None)  # the embeddings have them
             topology, thetas = state["_bag"]
             state["_bag"] = {"topology": as_plain(topology), "thetas": thetas}
         return state

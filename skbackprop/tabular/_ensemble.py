@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from .._evaluation import predict
 from .._inputs import Targets
 from .._layers import Array
 from .._observers import Epoch, Observer, Watch, together
+from .._snapshot import working_copy
 from .._state import Ending, State
 from .._threads import Cancellation, run_in_threads
 from .._validation import Scoring
@@ -63,17 +64,32 @@ class Read(NamedTuple):
 
 
 @dataclass(frozen=True)
+class FittedAlone:
+    """From parameters of a member to an estimator of that one alone."""
+
+    #: It has learnt everything but parameters.
+    estimator: Any
+    topology: Topology
+
+    def __call__(self, theta: Array) -> Any:
+        alone = working_copy(self.estimator)
+        alone._bag = (self.topology, [theta])
+        return alone
+
+
+@dataclass(frozen=True)
 class Ensemble:
     """What the training of every member is given."""
 
     topology: Topology
     recipe: Recipe
-    table: Table
     parts: list[Part]
     seeds: Array
     scoring: Scoring
-    #: From parameters of a member to an estimator of that one alone.
-    fitted: Callable[[Array], Any]
+
+    @property
+    def table(self) -> Table:
+        return self.scoring.given.table
 
     @property
     def by_loss(self) -> bool:
@@ -102,7 +118,7 @@ class Ensemble:
             self.scoring.of(part.validating()),
             self.seeds[number],
             self.by_loss,
-            Watch(observer, number, self.fitted),
+            Watch(observer, number, self.scoring.fitted),
             state,
         )
         if self.by_loss and not np.isfinite(member.scores).any():

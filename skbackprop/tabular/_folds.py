@@ -48,10 +48,19 @@ class Part:
 
     def training(self) -> Array:
         """Made when it is asked for: members' rows are many."""
-        return self.rows if self.folds is None else self.rows[self.folds != self.fold]
+        if self.folds is None:
+            return _aligned(self.rows)
+        return self.rows[self.folds != self.fold]
 
     def validating(self) -> Array:
-        return self.held if self.folds is None else self.rows[self.folds == self.fold]
+        if self.folds is None:
+            return _aligned(self.held)
+        return self.rows[self.folds == self.fold]
+
+
+def _aligned(rows: Array) -> Array:
+    """Row numbers as the engine reads them: pickles may put them anywhere."""
+    return np.require(rows, requirements="A")
 
 
 def dealt(
