@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from .._layers import Array
+from ._sketches import Sketch
 
 
-def quantile_edges(column: Array, n_bins: int) -> Array:
+def quantile_edges(column: Array | Sketch, n_bins: int) -> Array:
     """Edges of at most so many bins, strictly increasing.
 
     A value that more than one in n_bins rows have is an edge of its own: without it
@@ -15,15 +16,14 @@ def quantile_edges(column: Array, n_bins: int) -> Array:
     Quantiles of the other values are the remaining edges. Values that are not a number
     are left out. A column of one value gets one bin around it.
     """
-    values = column[~np.isnan(column)]
-    distinct, counts = np.unique(values, return_counts=True)
-    frequent = counts * n_bins > len(values)
-    common = distinct[frequent]
-    others = np.repeat(distinct[~frequent], counts[~frequent])
+    sketch = column if isinstance(column, Sketch) else Sketch.of(column)
+    frequent = sketch.counts * n_bins > len(sketch)
+    common = sketch.values[frequent]
+    others = Sketch(sketch.values[~frequent], sketch.counts[~frequent])
     edges = common.astype(np.float64)
     if len(others):
         shares = np.linspace(0, 1, max(1, n_bins - len(common)) + 1)
-        edges = np.concatenate([edges, np.quantile(others, shares)])
+        edges = np.concatenate([edges, others.quantiles(shares)])
     # Edges that float32 does not tell from each other would make a bin of no width.
     edges = np.unique(edges.astype(np.float32)).astype(np.float64)
     if len(edges) > 1:

@@ -19,7 +19,6 @@ from ._categories import (
     cells_among_numbers,
     chosen_categorical,
     codes_as_fitted,
-    count_categories,
     encoding_of,
     frequent,
     plain_width,
@@ -27,11 +26,13 @@ from ._categories import (
     warn_of_doubtful,
 )
 from ._columns import CATEGORY, DATE, Columns, read_columns
+from ._contents import contents_of
 from ._days import PARTS, date_parts, parts_of
 from ._matrices import zeros
 from ._names import input_names, made_unique
 from ._numbers import center_and_scale, scaled, write_columns
 from ._rules import ENCODER_RULES
+from ._summaries import Summary
 
 
 class TabularEncoder(TransformerMixin, Pickled):
@@ -310,40 +311,39 @@ class TabularEncoder(TransformerMixin, Pickled):
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _learn(self, columns: Columns) -> None:
-        """Fit; what fails on the way leaves some attributes set."""
+    def _chosen(self, columns: Columns | Summary) -> Array | None:
+        """Meet the columns; a mask of those of categories, None where types say it."""
         validate_data(self, columns.source, reset=True, skip_check_array=True)
         names = columns.names if hasattr(self, "feature_names_in_") else None
-        chosen = chosen_categorical(
-            self.categorical_features, names, self.n_features_in_
-        )
+        return chosen_categorical(self.categorical_features, names, self.n_features_in_)
+
+    def _learn(self, columns: Columns | Summary) -> None:
+        """Fit; what fails on the way leaves some attributes set."""
+        chosen = self._chosen(columns)
         doubtful: list[str] = []
         center, scale, gaps, numeric, dates = [], [], [], [], []
         categorical, categories, missing, encodings = [], [], [], []
         for j in range(self.n_features_in_):
-            column = columns[j]
-            if column.kind == DATE and self.dates == "numbers":
-                dates.append(j)
-                parts = date_parts(column.dates())
-            elif column.kind == CATEGORY if chosen is None else chosen[j]:
-                totals, n_missing = count_categories(column)
+            wanted = None if chosen is None else bool(chosen[j])
+            column = contents_of(columns[j], wanted, self.dates)
+            has_missing = column.n_missing > 0
+            if column.kind == CATEGORY:
+                totals = column.totals
                 known = frequent(totals, self.min_frequency, self.max_categories)
-                has_missing, has_unknown = n_missing > 0, len(known) < len(totals)
                 if chosen is None and not column.declared:
                     doubtful += cells_among_numbers(totals, column.label)
                 categorical.append(j)
                 categories.append(known)
                 missing.append(has_missing)
-                encodings.append(
-                    encoding_of(known, has_missing, has_unknown, self.max_one_hot)
-                )
+                has_unknown = len(known) < len(totals)
+                how = encoding_of(known, has_missing, has_unknown, self.max_one_hot)
+                encodings.append(how)
                 continue
-            else:
-                parts = column.numbers()[None]
-            for part, x in enumerate(parts):
-                present = x[~np.isnan(x)]
+            if column.kind == DATE:
+                dates.append(j)
+            for part, present in enumerate(column.parts):
                 # All parts of a date are missing together: the first one says it.
-                has_gaps = 0 < len(present) < len(x) and part == 0
+                has_gaps = has_missing and len(present) > 0 and part == 0
                 middle, spread = center_and_scale(present)
                 if spread == 0 and has_gaps and self.missing == "nan":
                     spread = 1.0  # 0 and NaN tell rows apart

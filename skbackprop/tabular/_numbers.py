@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .._layers import Array
+from ._sketches import Sketch, quantiles
 
 _LARGEST = float(np.finfo(np.float64).max)
 #: The largest number that comes out of an encoder.
@@ -16,16 +17,17 @@ LARGEST_RATIO = 1e150
 #: Columns that are written together: half a cache line of float32 per row.
 _GROUP = 8
 _BLOCK = 8192
+_QUARTILES = np.array([0.25, 0.5, 0.75])
 
 
-def center_and_scale(present: Array) -> tuple[float, float]:
+def center_and_scale(present: Array | Sketch) -> tuple[float, float]:
     """Median and spread of finite numbers; a spread of 0 where they are all equal."""
     if len(present) == 0:
         return 0.0, 0.0
     lowest, highest = present.min(), present.max()
     # A power of two, exact, for numbers whose differences would overflow.
     shrink = 2.0**-4 if max(-lowest, highest) > 2.0**1000 else 1.0
-    low, middle, high = np.quantile(present * shrink, [0.25, 0.5, 0.75])
+    low, middle, high = quantiles(present * shrink, _QUARTILES)
     spread = high - low
     if spread == 0:
         spread = highest * shrink / 2 - lowest * shrink / 2
