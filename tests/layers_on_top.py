@@ -139,13 +139,12 @@ ON_TOP: dict[str, set[str]] = {
     },
     "dask._bag": {
         "_observers",
-        "_snapshot",
         "_state",
         "dask._cluster",
         "dask._collections",
         "dask._survey",
-        "tabular._ensemble",
         "tabular._member",
+        "tabular._prepared",
     },
     "dask._network": {
         "_call",

@@ -14,10 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._observers import Observer, together
-from .._snapshot import working_copy
 from .._state import stream_at
-from ..tabular._ensemble import Trained
 from ..tabular._member import Member
+from ..tabular._prepared import prepare
 from ._cluster import Cluster
 from ._collections import Source
 from ._survey import as_vector, in_order, named, same_length
@@ -40,13 +39,12 @@ class Bag:
         self, estimator: Any, stream: np.random.RandomState, data: tuple[Any, ...]
     ) -> None:
         self.made_of = estimator, stream, data
-        self.estimator = working_copy(estimator)
         self.stream = stream_at(stream.get_state(legacy=False))
         X, y, w, X_val, y_val = data
+        validation = X_val, y_val, None
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            self.read = self.estimator._read(X, y, w, (X_val, y_val, None))
-            self.ensemble = self.estimator._ensemble(self.read, self.stream)
+            self.prepared = prepare(estimator, X, y, w, validation, self.stream)
         self.messages: Messages = [
             (str(each.message), each.category) for each in caught
         ]
@@ -55,7 +53,7 @@ class Bag:
         return Bag, self.made_of
 
     def __sizeof__(self) -> int:
-        return 2 * int(self.ensemble.table.X.nbytes)  # and what it was made of
+        return 2 * int(self.prepared.ensemble.table.X.nbytes)  # and what it was made of
 
 
 def bag_of(
@@ -131,11 +129,11 @@ def _column(pandas: Any, parts: Any) -> Any:
 
 
 def n_members(bag: Bag) -> int:
-    return len(bag.ensemble.parts)
+    return bag.prepared.n_members
 
 
 def train_member(bag: Bag, number: int) -> Member:
-    return bag.ensemble.train_member(number, Observer())
+    return bag.prepared.train(number)
 
 
 class Finished(NamedTuple):
@@ -147,8 +145,7 @@ class Finished(NamedTuple):
 
 
 def finish(bag: Bag, members: list[Member]) -> Finished:
-    estimator = working_copy(bag.estimator)
-    messages = estimator._keep_trained(bag.read, bag.ensemble, Trained([*members]))
+    estimator, messages = bag.prepared.finish(members)
     stream = bag.stream.get_state(legacy=False)
     return Finished(estimator, [*bag.messages, *messages], stream)
 
