@@ -226,7 +226,7 @@ class DaskBackpropMLPClassifier(NetworkOnDask, BackpropMLPClassifier):
     hidden_layer_sizes, ..., label_smoothing
         Those of :class:`skbackprop.BackpropMLPClassifier`. ``max_iter`` and
         ``n_iter_no_change`` are passes over the rows; ``n_iter_`` and ``loss_curve_``
-        are of rounds. ``batch_size`` is divided among the partitions, down to 16 rows,
+        are of rounds. ``batch_size`` is divided among the partitions, down to 8 rows,
         and the learning rate of Adam grows with the cube root of the divisor.
     client : distributed.Client, default=None
         None is the current one.

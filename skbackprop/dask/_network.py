@@ -41,7 +41,7 @@ from ._survey import (
 )
 
 #: Of a batch in one partition: fewer take as long.
-FEWEST_ROWS = 16
+FEWEST_ROWS = 8
 
 
 @dataclass(frozen=True)
