@@ -158,10 +158,13 @@ class Cluster:
         self._count = 0
         self.stamp = self._stamp_of_workers()
 
-    def _workers(self) -> dict[str, int]:
-        """Threads of each worker that the scheduler knows now."""
-        threads: dict[str, int] = self.client.nthreads()
-        return threads
+    def _workers(self) -> list[dict[str, Any]]:
+        """What the scheduler knows now of each worker."""
+        try:
+            found = self.client.scheduler_info(n_workers=-1)
+        except TypeError:  # of a version that shows all
+            found = self.client.scheduler_info()
+        return list(found["workers"].values())
 
     def _stamp_of_workers(self) -> Stamp:
         """What all workers are, or ValueError where two differ."""
@@ -181,11 +184,7 @@ class Cluster:
 
     def memory(self) -> tuple[float, float]:
         """Bytes that the smallest worker may hold, and all together."""
-        try:
-            workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
-        except TypeError:  # of a version that shows all
-            workers = self.client.scheduler_info()["workers"].values()
-        limits = [float(each["memory_limit"] or np.inf) for each in workers]
+        limits = [float(each["memory_limit"] or np.inf) for each in self._workers()]
         return (min(limits), sum(limits)) if limits else (0.0, 0.0)
 
     # Tasks -------------------------------------------------------------------
@@ -254,14 +253,21 @@ class Cluster:
             workers = self._workers()
         except (OSError, RuntimeError, TimeoutError) as error:
             raise DaskFitError(f"The scheduler does not answer: {error}.") from None
-        if workers:
+        # One that is short of memory takes no tasks; Dask says it is paused.
+        if any(each.get("status") != "paused" for each in workers):
             return None
         now = time.monotonic()
         if nobody_since is not None and now - nobody_since > self.timeout:
-            raise DaskFitError(self._nobody())
+            raise DaskFitError(self._nobody(len(workers)))
         return now if nobody_since is None else nobody_since
 
-    def _nobody(self) -> str:
+    def _nobody(self, n_paused: int = 0) -> str:
+        if n_paused:
+            return (
+                f"All {n_paused} workers have been paused for {self.timeout:g} seconds "
+                "(timeout of this estimator), for want of memory: make smaller "
+                "partitions, or give workers more memory."
+            )
         return (
             f"The cluster has had no worker for {self.timeout:g} seconds (timeout of "
             "this estimator)."

@@ -13,7 +13,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from dask import delayed
-from distributed import Client
+from distributed import Client, Status
 from partitioned import fitted, in_chunks, table
 
 from skbackprop import core
@@ -100,6 +100,19 @@ def test_a_task_that_kills_workers(own_cluster):
         far = Cluster(own, 30.0)
         with pytest.raises(DaskFitError, match="died of one task"):
             far.result(far.submit(os._exit, 1))
+
+
+def test_workers_that_are_paused(own_cluster):
+    """Where memory is short, which may last for ever."""
+
+    def pause(dask_worker):
+        dask_worker.status = Status.paused
+
+    with own_cluster(1, memory_limit=0) as own:  # else it would see that there is some
+        far = Cluster(own, 1.0)
+        own.run(pause)
+        with pytest.raises(DaskFitError, match="All 1 workers have been paused for 1"):
+            far.result(far.submit(max, 1, 2))
 
 
 def test_collections_of_other_kinds():
