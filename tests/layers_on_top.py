@@ -115,7 +115,6 @@ ON_TOP: dict[str, set[str]] = {
     # clusters
     "dask": {"dask._cluster", "dask._estimators", "dask._tabular"},
     "dask._tabular": {
-        "_snapshot",
         "dask._bag",
         "dask._cluster",
         "dask._collections",

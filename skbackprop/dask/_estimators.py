@@ -122,10 +122,40 @@ class OnDask:
             return score(self.to_local(), X, y, sample_weight, client)
         return super().score(X, y, sample_weight)
 
-    def _fit_on(
-        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> Any:
-        """Fit by ``_run``; what fails leaves this estimator as it was."""
+        """Fit to partitions.
+
+        Parameters
+        ----------
+        X : Dask array or data frame, or list of delayed ones
+            Of shape (n_samples, n_features), of what the local twin takes. A partition
+            without rows is nothing.
+        y : the same
+            As the local twin takes it, in partitions of the same rows.
+        sample_weight : the same, of shape (n_samples,), default=None
+            A row of weight 0 trains and validates nothing.
+        X_val, y_val : like X and y, default=None
+            Rows that validate, where rows of X would be held out for it.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where a parameter or the data are not allowed, or training diverged.
+        DaskFitError
+            Where the cluster or the data are gone.
+        """
         name, values = type(self).__name__, self.get_params(deep=False)
         allow.check_parameters(name, values, self._rules | self._own_rules)
         if has_callbacks(self):
@@ -141,6 +171,25 @@ class OnDask:
                 raise ValueError("X_val and y_val must be given together.")
             validating = sources_of(X_val, y_val, suffix="_val")
         return fit_at_once(self, lambda copy: copy._run(cluster, sources, validating))
+
+
+class ClassifierOnDask:
+    """What classifiers on Dask answer besides, before ``OnDask``."""
+
+    @reads_at_once
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities, in the order of ``classes_``; lazily of a collection."""
+        return self._answer("predict_proba", X)
+
+    @reads_at_once
+    def predict_log_proba(self, X: Any) -> Any:
+        """Logarithms of the probabilities; lazily of a collection."""
+        return self._answer("predict_log_proba", X)
+
+    @reads_at_once
+    def decision_function(self, X: Any) -> Any:
+        """What the local twin's gives; lazily of a collection."""
+        return self._answer("decision_function", X)
 
 
 class NetworkOnDask(OnDask):
@@ -213,7 +262,7 @@ class NetworkOnDask(OnDask):
 
 
 @with_parameters_of(BackpropMLPClassifier)
-class DaskBackpropMLPClassifier(NetworkOnDask, BackpropMLPClassifier):
+class DaskBackpropMLPClassifier(ClassifierOnDask, NetworkOnDask, BackpropMLPClassifier):
     """A classifier of one network, trained on the partitions of a Dask collection.
 
     In every round each partition trains from the common parameters for some passes
@@ -268,58 +317,6 @@ class DaskBackpropMLPClassifier(NetworkOnDask, BackpropMLPClassifier):
 
     _local = BackpropMLPClassifier
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-    ) -> DaskBackpropMLPClassifier:
-        """Fit the network.
-
-        Parameters
-        ----------
-        X : Dask array or data frame, or list of delayed ones
-            Of shape (n_samples, n_features), numbers only. A partition without rows is
-            nothing.
-        y : the same, of shape (n_samples,) or (n_samples, n_labels)
-            In partitions of the same rows.
-        sample_weight : the same, of shape (n_samples,), default=None
-            A row of weight 0 is left out.
-        X_val, y_val : like X and y, default=None
-            Rows that validate, for ``early_stopping=True``; else some of every
-            partition are held out.
-
-        Returns
-        -------
-        self : DaskBackpropMLPClassifier
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where a parameter or the data are not allowed, or training diverged.
-        DaskFitError
-            Where the cluster or the data are gone.
-        """
-        return self._fit_on(X, y, sample_weight, X_val, y_val)
-
-    @reads_at_once
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities, in the order of ``classes_``; lazily of a collection."""
-        return self._answer("predict_proba", X)
-
-    @reads_at_once
-    def predict_log_proba(self, X: Any) -> Any:
-        """Logarithms of the probabilities; lazily of a collection."""
-        return self._answer("predict_log_proba", X)
-
-    @reads_at_once
-    def decision_function(self, X: Any) -> Any:
-        """Logits; lazily of a collection."""
-        return self._answer("decision_function", X)
-
 
 @with_parameters_of(BackpropMLPRegressor)
 class DaskBackpropMLPRegressor(NetworkOnDask, BackpropMLPRegressor):
@@ -345,40 +342,3 @@ class DaskBackpropMLPRegressor(NetworkOnDask, BackpropMLPRegressor):
     """
 
     _local = BackpropMLPRegressor
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-    ) -> DaskBackpropMLPRegressor:
-        """Fit the network.
-
-        Parameters
-        ----------
-        X : Dask array or data frame, or list of delayed ones
-            Of shape (n_samples, n_features), numbers only. A partition without rows is
-            nothing.
-        y : the same, of shape (n_samples,) or (n_samples, n_targets)
-            In partitions of the same rows.
-        sample_weight : the same, of shape (n_samples,), default=None
-            A row of weight 0 is left out.
-        X_val, y_val : like X and y, default=None
-            Rows that validate, for ``early_stopping=True``; else some of every
-            partition are held out.
-
-        Returns
-        -------
-        self : DaskBackpropMLPRegressor
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where a parameter or the data are not allowed, or training diverged.
-        DaskFitError
-            Where the cluster or the data are gone.
-        """
-        return self._fit_on(X, y, sample_weight, X_val, y_val)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sklearn.utils import check_random_state
 
-from .._snapshot import reads_at_once
 from ..tabular import TabularMLPClassifier, TabularMLPRegressor
 from ._bag import Messages, train_bag
 from ._cluster import Cluster
 from ._collections import Source
-from ._estimators import OnDask
+from ._estimators import ClassifierOnDask, OnDask
 from ._options import with_parameters_of
 
 
@@ -44,7 +41,7 @@ class BagOnDask(OnDask):
 
 
 @with_parameters_of(TabularMLPClassifier)
-class DaskTabularMLPClassifier(BagOnDask, TabularMLPClassifier):
+class DaskTabularMLPClassifier(ClassifierOnDask, BagOnDask, TabularMLPClassifier):
     """An ensemble that classifies rows of frames, a network trained by each worker.
 
     Partitions are put together on a worker, and every other gets a copy: a worker's
@@ -74,57 +71,6 @@ class DaskTabularMLPClassifier(BagOnDask, TabularMLPClassifier):
 
     _local = TabularMLPClassifier
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-    ) -> DaskTabularMLPClassifier:
-        """Fit the ensemble.
-
-        Parameters
-        ----------
-        X : Dask array or data frame, or list of delayed ones
-            Of shape (n_samples, n_features): numbers, categories (known or not) and
-            booleans, missing ones too; dates where ``dates`` says so.
-        y : the same, of shape (n_samples,) or (n_samples, n_labels)
-            In partitions of the same rows.
-        sample_weight : the same, of shape (n_samples,), default=None
-            A row of weight 0 trains and validates nothing.
-        X_val, y_val : like X and y, default=None
-            Rows that tell the best epoch; then no row of X is held out.
-
-        Returns
-        -------
-        self : DaskTabularMLPClassifier
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where a parameter or the data are not allowed, or training diverged.
-        DaskFitError
-            Where the cluster or the data are gone.
-        """
-        return self._fit_on(X, y, sample_weight, X_val, y_val)
-
-    @reads_at_once
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities, in the order of ``classes_``; lazily of a collection."""
-        return self._answer("predict_proba", X)
-
-    @reads_at_once
-    def predict_log_proba(self, X: Any) -> Any:
-        """Logarithms of the probabilities; lazily of a collection."""
-        return self._answer("predict_log_proba", X)
-
-    @reads_at_once
-    def decision_function(self, X: Any) -> Any:
-        """Log-odds or log-probabilities; lazily of a collection."""
-        return self._answer("decision_function", X)
-
 
 @with_parameters_of(TabularMLPRegressor)
 class DaskTabularMLPRegressor(BagOnDask, TabularMLPRegressor):
@@ -150,39 +96,3 @@ class DaskTabularMLPRegressor(BagOnDask, TabularMLPRegressor):
     """
 
     _local = TabularMLPRegressor
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-    ) -> DaskTabularMLPRegressor:
-        """Fit the ensemble.
-
-        Parameters
-        ----------
-        X : Dask array or data frame, or list of delayed ones
-            Of shape (n_samples, n_features): numbers, categories (known or not) and
-            booleans, missing ones too; dates where ``dates`` says so.
-        y : the same, of shape (n_samples,) or (n_samples, n_targets)
-            In partitions of the same rows.
-        sample_weight : the same, of shape (n_samples,), default=None
-            A row of weight 0 trains and validates nothing.
-        X_val, y_val : like X and y, default=None
-            Rows that tell the best epoch; then no row of X is held out.
-
-        Returns
-        -------
-        self : DaskTabularMLPRegressor
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where a parameter or the data are not allowed, or training diverged.
-        DaskFitError
-            Where the cluster or the data are gone.
-        """
-        return self._fit_on(X, y, sample_weight, X_val, y_val)
