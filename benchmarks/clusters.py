@@ -3,6 +3,7 @@
 python benchmarks/clusters.py same [--kills 10]
 python benchmarks/clusters.py loss FOLDER [--partitions 8] [--sorted]
 python benchmarks/clusters.py steps FOLDER --data hotel_bookings
+python benchmarks/clusters.py ensembles FOLDER [--partitions 8] [--sorted]
 python benchmarks/clusters.py speed FOLDER
 python benchmarks/clusters.py overhead
 python benchmarks/clusters.py large
@@ -12,9 +13,10 @@ and NAME.json for each data set, as for tabular.py. `same` trains on 1, 2 and 4
 workers, with a worker killed at random moments, with one added and with partitions
 moved, and fails where a bit differs. `loss` compares validation losses with those of
 the local fit with the same number of passes over the rows; `steps` does it for several
-local_epochs. `speed` compares rows per second of two workers with those of two threads
-in one process. `large` trains on Parquet files that take more memory than the workers
-have, and tells how much these have written to disk.
+local_epochs, and `ensembles` for frames and method="cyclic". `speed` compares rows per
+second of two workers with those of two threads in one process. `large` trains on
+Parquet files that take more memory than the workers have, and tells how much these have
+written to disk.
 """
 
 import argparse
@@ -37,14 +39,26 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import psutil
+from dask import delayed
 from distributed import Client, LocalCluster
 from peers import datasets
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.model_selection import train_test_split
 
-from skbackprop import BackpropMLPClassifier, BackpropMLPRegressor, TabularEncoder
+from skbackprop import (
+    BackpropMLPClassifier,
+    BackpropMLPRegressor,
+    TabularEncoder,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+)
 from skbackprop._observers import Observer
-from skbackprop.dask import DaskBackpropMLPClassifier, DaskBackpropMLPRegressor
+from skbackprop.dask import (
+    DaskBackpropMLPClassifier,
+    DaskBackpropMLPRegressor,
+    DaskTabularMLPClassifier,
+    DaskTabularMLPRegressor,
+)
 
 HIDDEN = (128, 128)
 #: Passes over the rows.
@@ -149,53 +163,85 @@ def loss_of(model: Any, X: Any, y: Any, task: str) -> float:
     return float(log_loss(y, model.predict_proba(X), labels=model.classes_))
 
 
+Rows = tuple[Any, ...]
+Makes = Callable[[argparse.Namespace, str, int], tuple[Rows, Any, Any]]
+
+
 def losses(options: argparse.Namespace) -> int:
-    """Print a table of validation losses."""
-    heads = [
-        "data set",
-        "rows",
-        "passes",
-        "local",
-        "rounds",
-        "rounds / local",
-        "s",
-        "s",
-    ]
+    """Print a table of validation losses of networks."""
+    return compare(options, networks)
+
+
+def ensembles(options: argparse.Namespace) -> int:
+    """The same of ensembles of frames."""
+    return compare(options, bags)
+
+
+def compare(options: argparse.Namespace, make: Makes) -> int:
+    """Print a table of validation losses, of local fits and of those on a cluster."""
+    heads = ["data set", "rows", "passes", "local", "Dask", "Dask / local", "s", "s"]
     print(f"| {' | '.join(heads)} |\n|---{'|---:' * (len(heads) - 1)}|")
     with cluster(2) as client:
         for name in options.data or PASSES:
-            found = [_losses(client, options, name, seed) for seed in options.seeds]
-            local, rounds, *seconds, n = (
+            found = [
+                _losses(client, options, *make(options, name, seed))
+                for seed in options.seeds
+            ]
+            local, far, *seconds, n, passes = (
                 np.mean(each) for each in zip(*found, strict=True)
             )
             print(
-                f"| {name} | {n:.0f} | {PASSES[name]} | {local:.4f} | {rounds:.4f} | "
-                f"{rounds / local:.3f} | {seconds[0]:.0f} | {seconds[1]:.0f} |",
+                f"| {name} | {n:.0f} | {passes:.0f} | {local:.4f} | {far:.4f} | "
+                f"{far / local:.3f} | {seconds[0]:.1f} | {seconds[1]:.1f} |",
                 flush=True,
             )
     return 0
 
 
 def _losses(
-    client: Client, options: argparse.Namespace, name: str, seed: int
+    client: Client, options: argparse.Namespace, rows: Rows, local: Any, far: Any
 ) -> tuple[float, ...]:
-    X, X_val, y, y_val, task = encoded(options.folder, name, seed)
+    X, X_val, y, y_val, task = rows
     order = np.argsort(y, kind="stable") if options.sorted else np.arange(len(y))
-    local, far = models(task, PASSES[name], seed, options.learning_rate)
     if options.local_epochs is not None:
         far.set_params(local_epochs=options.local_epochs)
-    size = -(-len(X) // options.partitions)
-    data = [
-        da.from_array(each[order], chunks=(size, *each.shape[1:])) for each in (X, y)
-    ]
-    data = client.persist(data)
+    parts = np.array_split(order, options.partitions)
+    data = [client.persist([delayed(taken(each, k)) for k in parts]) for each in (X, y)]
     seconds = []
-    for model, rows in ((local, (X, y)), (far, data)):
+    for model, given in ((local, (X, y)), (far, data)):
         began = time.perf_counter()
-        model.fit(*rows)
+        model.fit(*given)
         seconds.append(time.perf_counter() - began)
     found = [loss_of(each, X_val, y_val, task) for each in (local, far.to_local())]
-    return *found, *seconds, float(len(X))
+    return *found, *seconds, float(len(X)), float(local.n_iter_)
+
+
+def taken(table: Any, rows: Any) -> Any:
+    """Some rows of a frame or an array."""
+    return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
+
+
+def networks(options: argparse.Namespace, name: str, seed: int) -> Any:
+    """Encoded rows, a network and one on Dask."""
+    rows = encoded(options.folder, name, seed)
+    return rows, *models(rows[-1], PASSES[name], seed, options.learning_rate)
+
+
+def bags(options: argparse.Namespace, name: str, seed: int) -> Any:
+    """Frames, an ensemble and one on Dask."""
+    data = datasets.read(options.folder, name)
+    y = data.y
+    if data.task == "regression":
+        y = (y - y.mean()) / y.std()
+    rows = *train_test_split(data.X, y, test_size=0.2, random_state=seed), data.task
+    pair = (
+        (TabularMLPRegressor, DaskTabularMLPRegressor)
+        if data.task == "regression"
+        else (TabularMLPClassifier, DaskTabularMLPClassifier)
+    )
+    local, far = (each(preset="fast", random_state=seed) for each in pair)
+    local.set_params(n_jobs=2)
+    return rows, local, far.set_params(method="cyclic")
 
 
 def models(task: str, passes: int, seed: int, schedule: str) -> tuple[Any, Any]:
@@ -357,6 +403,7 @@ def main() -> int:
         "same": same,
         "loss": losses,
         "steps": steps,
+        "ensembles": ensembles,
         "speed": speed,
         "overhead": overhead,
         "large": large,
@@ -373,7 +420,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tries", type=int, default=5)
     options = parser.parse_args()
-    if options.what in ("loss", "steps", "speed") and options.folder is None:
+    if (
+        options.what in ("loss", "steps", "ensembles", "speed")
+        and options.folder is None
+    ):
         parser.error(f"{options.what} needs the folder of the data sets")
     return what[options.what](options)
 

@@ -145,20 +145,30 @@ def together(observers: Sequence[Observer]) -> Observer | None:
 
 
 @contextmanager
+def watching_all(
+    observers: Sequence[Observer], fitted: Callable[[Any], Any], n_members: int
+) -> Iterator[list[Watch] | list[None]]:
+    """The watches over members that are trained side by side."""
+    observer = together(observers)
+    if observer is None:
+        yield [None] * n_members
+        return
+    observer.fit_begins(n_members)
+    try:
+        for member in range(n_members):
+            observer.member_begins(member)
+        yield [Watch(observer, member, fitted) for member in range(n_members)]
+    finally:
+        observer.fit_ends()
+
+
+@contextmanager
 def watching(
     observers: Sequence[Observer], fitted: Callable[[Any], Any]
 ) -> Iterator[Watch | None]:
     """The watch over a fit of one member."""
-    observer = together(observers)
-    if observer is None:
-        yield None
-        return
-    observer.fit_begins(1)
-    try:
-        observer.member_begins(0)
-        yield Watch(observer, 0, fitted)
-    finally:
-        observer.fit_ends()
+    with watching_all(observers, fitted, 1) as (watch,):
+        yield watch
 
 
 class EpochPrinter(Observer):

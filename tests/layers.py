@@ -193,6 +193,7 @@ ALLOWED: dict[str, set[str]] = ON_TOP | {
         "core.losses",
         "core.topology",
         "tabular._bins",
+        "tabular._sketches",
     },
     "tabular._encoder": {
         "_constraints",
@@ -214,6 +215,7 @@ ALLOWED: dict[str, set[str]] = ON_TOP | {
         "_snapshot",
         "tabular._columns",
         "tabular._contents",
+        "tabular._numbers",
         "tabular._sketches",
     },
     "tabular._contents": {

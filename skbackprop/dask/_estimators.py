@@ -192,7 +192,24 @@ class ClassifierOnDask:
         return self._answer("decision_function", X)
 
 
-class NetworkOnDask(OnDask):
+class Apart(OnDask):
+    """What estimators have that train, or may, on partitions where they are."""
+
+    def __init__(
+        self,
+        *args: Any,
+        client: Any = None,
+        local_epochs: float = 0.25,
+        persist: Any = "auto",
+        timeout: float = 60.0,
+        **parameters: Any,
+    ) -> None:
+        super().__init__(*args, client=client, timeout=timeout, **parameters)
+        self.local_epochs = local_epochs
+        self.persist = persist
+
+
+class NetworkOnDask(Apart):
     """What the two estimators of one network share."""
 
     _own = (
@@ -209,21 +226,15 @@ class NetworkOnDask(OnDask):
     def __init__(
         self,
         *args: Any,
-        client: Any = None,
         rounds: int | None = None,
-        local_epochs: float = 0.25,
         outer_learning_rate: float = 1.0,
         outer_momentum: float = 0.8,
-        persist: Any = "auto",
-        timeout: float = 60.0,
         **parameters: Any,
     ) -> None:
-        super().__init__(*args, client=client, timeout=timeout, **parameters)
+        super().__init__(*args, **parameters)
         self.rounds = rounds
-        self.local_epochs = local_epochs
         self.outer_learning_rate = outer_learning_rate
         self.outer_momentum = outer_momentum
-        self.persist = persist
 
     def _check_options(self, validates: bool) -> None:
         """Refuse what rounds have no place for."""

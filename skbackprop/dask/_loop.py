@@ -1,10 +1,10 @@
-"""The loop over rounds: partitions train apart, the client takes the outer step."""
+"""The loop over rounds: what the client does with what the partitions have made."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .._observers import Watch
 from .._state import Ending, Problem, State
 from .._training import plateau
 from ._cluster import Cluster
+from ._readings import Prepared
 from ._rounds import (
     Change,
     Common,
@@ -27,14 +28,6 @@ from ._rounds import (
 FAN_IN = 16
 
 
-class Prepared(NamedTuple):
-    """A partition of the fit, by its number among those of the user."""
-
-    number: int
-    #: Submits a function of the ``Partition`` and of other arguments.
-    submit: Callable[..., Any]
-
-
 @dataclass
 class Joint:
     """A member between two rounds: what the partitions have in common."""
@@ -42,7 +35,8 @@ class Joint:
     number: int
     problem: Problem
     state: State
-    outer: Outer
+    #: None where a round gives parameters, and not what they have changed by.
+    outer: Outer | None
     #: The mean of the optimiser's, of all partitions; None: they begin at zero.
     moments: Array | None = None
     watch: Watch | None = None
@@ -64,7 +58,9 @@ class Joint:
             if self.ending is not None:
                 return  # what this round has changed is not kept
         assert change.theta is not None  # there are rows that train
-        theta = self.outer.step(self.state.theta, change.theta)
+        theta = change.theta
+        if self.outer is not None:
+            theta = self.outer.step(self.state.theta, theta)
         if not (change.finite and np.isfinite(change.loss) and _finite(theta)):
             self.ending = Ending.DIVERGED
             return
@@ -106,9 +102,11 @@ def train_rounds(
     members: Sequence[Joint],
     partitions: Sequence[Prepared],
     validated: bool,
+    one_round: Callable[..., list[Change]] | None = None,
 ) -> None:
     """Train members until each has an ending.
 
+    ``one_round`` makes a change of each member, by ``averaged_round`` unless given.
     Where the cluster is lost, or the user interrupts, they stay at the last complete
     round.
     """
@@ -118,17 +116,17 @@ def train_rounds(
             active = [each for each in members if each.ending is None]
             if not active:
                 break
-            changes = _round(
-                cluster, shared, active, partitions, train_partition, number
+            changes = (one_round or averaged_round)(
+                cluster, shared, active, partitions, number
             )
             for member, change in zip(active, changes, strict=True):
                 score = method.measure.score(change.score) if validated else None
                 member.take(change, score)
         unscored = [each for each in members if each.pending is not None]
         if unscored:
-            changes = _round(cluster, shared, unscored, partitions, score_partition)
-            for member, change in zip(unscored, changes, strict=True):
-                member.scored(method.measure.score(change.score))
+            scores = scores_of(cluster, method, _commons(unscored), partitions)
+            for member, score in zip(unscored, scores, strict=True):
+                member.scored(score)
     except KeyboardInterrupt:
         if not all(each.state.history.n_iter for each in members):
             raise
@@ -138,16 +136,45 @@ def train_rounds(
         member.ending = member.ending or Ending.EXHAUSTED
 
 
-def _round(
+def averaged_round(
     cluster: Cluster,
     method: Any,
     members: Sequence[Joint],
     partitions: Sequence[Prepared],
+    number: int,
+) -> list[Change]:
+    """Every partition trains all members, and the mean change is what counts.  (Y1)"""
+    return _round(
+        cluster, method, _commons(members), partitions, train_partition, number
+    )
+
+
+def scores_of(
+    cluster: Cluster,
+    method: Method,
+    commons: list[Common],
+    partitions: Sequence[Prepared],
+) -> list[float]:
+    """Scores of parameters on the rows that are held out for their members."""
+    shared = cluster.constant(method)
+    changes = _round(cluster, shared, commons, partitions, score_partition)
+    return [method.measure.score(each.score) for each in changes]
+
+
+def _commons(members: Sequence[Joint]) -> list[Common]:
+    return [member.common() for member in members]
+
+
+def _round(
+    cluster: Cluster,
+    method: Any,
+    begin: list[Common],
+    partitions: Sequence[Prepared],
     function: Callable[..., Any],
     *number: int,
 ) -> list[Change]:
-    """What the partitions together make of the members' parameters."""
-    commons = cluster.constant([member.common() for member in members])
+    """What the partitions together make of the parameters they begin with."""
+    commons = cluster.constant(begin)
     level = [
         each.submit(function, method, each.number, *number, commons)
         for each in partitions

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from math import cbrt, ceil
+from dataclasses import dataclass
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,22 +16,23 @@ from .._hyperparameters import settings_of, topology_of
 from .._layers import Array, initialize
 from .._messages import divergence_advice, ending_messages
 from .._observers import watching
-from .._settings import Settings, check_total, make_problem, make_state
+from .._settings import check_total, make_problem, make_state
 from .._snapshot import Diverged, working_copy
 from .._state import Continuation, Ending, WeightTotal
 from .._targets import Classes
-from ..core.optimizers import Solver
 from ..core.topology import Topology
-from ._cluster import Cluster, DaskFitError, Sealed
+from ._cluster import Cluster, DaskFitError
 from ._collections import Source
-from ._loop import Joint, Prepared, train_rounds
+from ._loop import Joint, train_rounds
 from ._options import Options
 from ._partitions import Partition
-from ._rounds import Method, stream, zero_moments
+from ._readings import Prepared, Unread, read_alike
+from ._rounds import Method, Outer, stream, zero_moments
 from ._scores import Measure
 from ._survey import (
     Facts,
     Survey,
+    balanced,
     facts_of,
     in_order,
     named,
@@ -39,9 +40,6 @@ from ._survey import (
     rows_that_weigh,
     survey,
 )
-
-#: Of a batch in one partition: fewer take as long.
-FEWEST_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -110,10 +108,8 @@ def _prepared(
     )
 
 
-def weighed(partition: Partition | None) -> Weighed | None:
+def weighed(partition: Partition, number: int) -> Weighed:
     """What its rows weigh."""
-    if partition is None:
-        return None
     rows, held = partition.rows(0)
     table = partition.table
     return Weighed(
@@ -122,14 +118,6 @@ def weighed(partition: Partition | None) -> Weighed | None:
         table.weight_sum(held) if len(held) else 0.0,
         partition.exponent,
     )
-
-
-def from_source(
-    how: Sealed, reading: Reading, number: int, X: Any, y: Any, w: Any, *args: Any
-) -> Any:
-    """A function of a partition that is read for it, and not kept."""
-    prepare, function = how.value
-    return function(prepare(reading, number, X, y, w), *args)
 
 
 class Fit:
@@ -156,12 +144,15 @@ class Fit:
         topology, names = topology_of(estimator, facts.n_columns, facts.targets)
         theta = initialize(topology, names, rng, facts.dtype)
         seed = int(rng.randint(2**31))
-        every = [(prepared, *each) for each in enumerate(sources)]
-        every += [(prepared_to_validate, *each) for each in enumerate(validating)]
+        every = [Unread(prepared, *each) for each in enumerate(sources)]
+        every += [Unread(prepared_to_validate, *each) for each in enumerate(validating)]
         kept = self.options.keeps(facts.n_bytes, self.cluster)
-        reading = self._reading(facts, seed)
-        partitions, weights, n_training = self._partitions(reading, every, kept)
-        settings = self._settings(facts.n_rows, n_training)
+        partitions, found = read_alike(
+            self.cluster, self._reading(facts, seed), every, kept, weighed
+        )
+        weights, n_training = self._total(found)
+        settings = settings_of(estimator, facts.n_rows, False)
+        settings = self.options.divided(settings, n_training, int(estimator.max_iter))
         problem = make_problem(settings, topology, weights, seed=seed)
         seen = round(weights.count * self.options.local_epochs)
         state = make_state(settings, theta, rng, np.zeros(seen, np.intp))
@@ -173,7 +164,10 @@ class Fit:
             seed,
         )
         moments = zero_moments(method, theta)
-        joint = Joint(0, problem, state, self.options.outer(), moments)
+        outer = Outer(
+            float(estimator.outer_learning_rate), float(estimator.outer_momentum)
+        )
+        joint = Joint(0, problem, state, outer, moments)
         self._train(method, joint, partitions, facts)
         return self._end(joint, facts)
 
@@ -213,77 +207,20 @@ class Fit:
             held_out = float(estimator.validation_fraction)
         return Reading(estimator, facts.names, classes, held_out, seed)
 
-    def _partitions(
-        self, reading: Reading, every: list[tuple[Any, int, Source]], kept: bool
-    ) -> tuple[list[Prepared], WeightTotal, int]:
-        """Partitions that have rows, what those that train weigh, and their number."""
-        shared = self.cluster.constant(reading)
-        partitions = [self._prepare(shared, kept, *each) for each in every]
-        found = self.cluster.results([each.submit(weighed) for each in partitions])
-        exponents = {each.exponent for each in found if each is not None}
-        if len(exponents) > 1:  # the heaviest row is in one of them
-            reading = replace(reading, exponent=max(exponents))
-            return self._partitions(reading, every, kept)
-        pairs = zip(partitions, found, strict=True)
-        partitions = [each for each, weight in pairs if weight is not None]
-        said = [weight for weight in found if weight is not None]
+    def _total(self, found: list[Weighed]) -> tuple[WeightTotal, int]:
+        """What all rows weigh that train, and the number of partitions with such."""
         weights = WeightTotal(
-            sum(each.training for each in said),
-            float(sum(each.n_training for each in said)),
-            exponents.pop(),
+            sum(each.training for each in found),
+            float(sum(each.n_training for each in found)),
+            found[0].exponent,
         )
         check_total(weights)
-        if self.validated and not sum(each.held_out for each in said) > 0:
+        if self.validated and not sum(each.held_out for each in found) > 0:
             raise ValueError(
                 "early_stopping=True finds no row to validate on: give X_val and y_val "
                 "rows of some weight, or X partitions of two rows and more."
             )
-        return partitions, weights, sum(each.n_training > 0 for each in said)
-
-    def _prepare(
-        self, reading: Any, kept: bool, prepare: Any, number: int, source: Source
-    ) -> Prepared:
-        """A partition that workers keep, or read whenever it is trained on."""
-        cluster = self.cluster
-        if kept:
-            future = cluster.of_sources(prepare, reading, number, *source)
-            return Prepared(
-                number, lambda function, *args: cluster.submit(function, future, *args)
-            )
-        return Prepared(
-            number,
-            lambda function, *args: cluster.of_sources(
-                from_source,
-                Sealed((prepare, function)),
-                reading,
-                number,
-                *source,
-                *args,
-            ),
-        )
-
-    def _settings(self, n_rows: int, n_partitions: int) -> Settings:
-        """Where a round is what an epoch is to the schedules and to patience.
-
-        A batch is divided among the partitions, so that these make as many steps as the
-        local fit. The gradient of fewer rows is noisier, and Adam's steps are shorter
-        for it, by up to the root of what the batch was divided by; the cube root is
-        what was best where it was measured (docs/distributed.md).
-        """
-        estimator, options = self.estimator, self.options
-        settings = settings_of(estimator, n_rows, False)
-        batch_size = max(settings.batch_size // n_partitions, FEWEST_ROWS)
-        batch_size = min(batch_size, settings.batch_size)
-        rate = settings.learning_rate_init
-        if settings.solver != Solver.SGD:
-            rate *= cbrt(settings.batch_size / batch_size)
-        return replace(
-            settings,
-            batch_size=batch_size,
-            learning_rate_init=rate,
-            max_iter=options.n_rounds(int(estimator.max_iter)),
-            n_iter_no_change=settings.n_iter_no_change / options.local_epochs,
-        )
+        return weights, sum(each.n_training > 0 for each in found)
 
     def _train(
         self, method: Method, joint: Joint, partitions: list[Prepared], facts: Facts
@@ -335,19 +272,6 @@ class Fit:
 def surveyed(asked: Any, number: int, X: Any, y: Any, w: Any) -> Survey | None:
     """A partition in short, by an estimator and names that are asked for."""
     return named(f"{number}", survey, *asked, X, y, w)
-
-
-def balanced(facts: Facts) -> dict[Any, float]:
-    """class_weight='balanced' of all partitions together, by class."""
-    kind, counts = facts.kind, facts.counts
-    assert isinstance(kind, Classes)
-    if kind.multilabel:
-        raise ValueError(
-            "class_weight='balanced' is not for several labels in partitions. Give a "
-            "list of dicts, one for each label."
-        )
-    weights = counts.sum() / (len(counts) * counts)
-    return dict(zip(kind.labels.tolist(), weights.tolist(), strict=True))
 
 
 def _center(facts: Facts) -> Array:

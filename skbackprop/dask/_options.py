@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import dataclass, replace
+from math import cbrt, ceil
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from .. import _constraints as allow
+from .._settings import Settings
+from ..core.optimizers import Solver
 from ._cluster import Cluster
-from ._rounds import Outer
 
 E = TypeVar("E")
 
+#: Of a batch in one partition: fewer take as long.
+FEWEST_ROWS = 8
 #: Of the memory of all workers, what prepared partitions may take.
 _SHARE = 0.5
 
@@ -22,14 +25,21 @@ _SHARE = 0.5
 RULES: dict[str, tuple[allow.Constraint, ...]] = {
     "timeout": (allow.interval(Real, 0, None, "neither"),),
 }
-#: Of one that trains in rounds, besides.
-ROUNDS_RULES = RULES | {
-    "rounds": (allow.NONE, allow.interval(Integral, 1, None, "left")),
+#: Of one that trains on partitions where they are, besides.
+APART_RULES = RULES | {
     "local_epochs": (allow.interval(Real, 0, None, "neither"),),
-    "outer_learning_rate": (allow.interval(Real, 0, None, "neither"),),
-    "outer_momentum": (allow.interval(Real, 0, 1, "left"),),
     "persist": (allow.one_of("auto"), allow.BOOLEAN),
 }
+#: Of one that averages what they have made.
+ROUNDS_RULES = APART_RULES | {
+    "rounds": (allow.NONE, allow.interval(Integral, 1, None, "left")),
+    "outer_learning_rate": (allow.interval(Real, 0, None, "neither"),),
+    "outer_momentum": (allow.interval(Real, 0, 1, "left"),),
+}
+#: Of an ensemble.
+ENSEMBLE_RULES = APART_RULES | {"method": (allow.one_of("auto", "bag", "cyclic"),)}
+#: Copies of a table that a worker must hold which trains networks on all of it.
+COPIES = 4
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,6 @@ class Options:
 
     rounds: int | None
     local_epochs: float
-    outer_learning_rate: float
-    outer_momentum: float
     persist: Any
     #: Whether rows that validate were given.
     validates: bool
@@ -47,10 +55,8 @@ class Options:
     @classmethod
     def of(cls, estimator: Any, validates: bool) -> Options:
         return cls(
-            estimator.rounds,
+            getattr(estimator, "rounds", None),
             float(estimator.local_epochs),
-            float(estimator.outer_learning_rate),
-            float(estimator.outer_momentum),
             estimator.persist,
             validates,
         )
@@ -61,8 +67,29 @@ class Options:
             return int(self.rounds)
         return max(1, ceil(max_iter / self.local_epochs - 1e-9))
 
-    def outer(self) -> Outer:
-        return Outer(self.outer_learning_rate, self.outer_momentum)
+    def divided(self, settings: Settings, n_partitions: int, passes: int) -> Settings:
+        """Settings of a local fit for so many partitions that train at a time.
+
+        A batch is divided among them, so that they make as many steps as the local fit.
+        The gradient of fewer rows is noisier, and Adam's steps are shorter for it, by
+        up to the root of what the batch was divided by; the cube root is what was best
+        where it was measured (docs/distributed.md).
+        """
+        batch_size = max(settings.batch_size // n_partitions, FEWEST_ROWS)
+        batch_size = min(batch_size, settings.batch_size)
+        rate = settings.learning_rate_init
+        if settings.solver != Solver.SGD:
+            rate *= cbrt(settings.batch_size / batch_size)
+        settings = self.in_rounds(settings, passes)
+        return replace(settings, batch_size=batch_size, learning_rate_init=rate)
+
+    def in_rounds(self, settings: Settings, passes: int) -> Settings:
+        """Where a round is what an epoch is to the schedules and to patience."""
+        return replace(
+            settings,
+            max_iter=self.n_rounds(passes),
+            n_iter_no_change=settings.n_iter_no_change / self.local_epochs,
+        )
 
     def keeps(self, n_bytes: int, cluster: Cluster) -> bool:
         """Whether workers keep partitions of so many bytes from round to round."""
@@ -83,7 +110,9 @@ def with_parameters_of(local: type) -> Callable[[type[E]], type[E]]:
             super(cls, self).__init__(*args, **parameters)
 
         theirs = inspect.signature(local.__init__).parameters  # type: ignore[misc]
-        ours = inspect.signature(super(cls, cls).__init__).parameters
+        ours: dict[str, inspect.Parameter] = {}
+        for base in reversed(cls.__mro__[1:]):
+            ours |= inspect.signature(base.__init__).parameters  # type: ignore[misc]
         own = [ours[name] for name in cls._own]  # type: ignore[attr-defined]
         signature = inspect.Signature([*theirs.values(), *own])
         __init__.__signature__ = signature  # type: ignore[attr-defined]

@@ -40,6 +40,8 @@ class Partition:
     n_folds: int = 1
     #: Of the power of two that the weights are over.
     exponent: int = 0
+    #: Whether rows that train validate too, where ``folds`` is None.
+    validates_itself: bool = False
 
     @cached_property
     def table(self) -> Table:
@@ -73,6 +75,6 @@ class Partition:
         """Rows that train a member, and those that are held out for it."""
         every = np.arange(self.n_rows, dtype=np.intp)
         if self.folds is None:
-            return every, every[:0]
+            return every, every if self.validates_itself else every[:0]
         out = self.folds[:, member // self.n_folds] == member % self.n_folds
         return every[~out], every[out]

@@ -81,7 +81,7 @@ def train_partition(
     """One partition's part in a round, for each member that is still trained."""
     return [
         _train_member(method, partition, number, round_, common)
-        for common in map(_aligned, commons)
+        for common in map(aligned, commons)
     ]
 
 
@@ -90,7 +90,7 @@ def score_partition(
 ) -> list[Change]:
     """The same without training: scores of rows that are held out."""
     changes = []
-    for common in map(_aligned, commons):
+    for common in map(aligned, commons):
         _, held = partition.rows(common.member)
         score = method.measure.sums(
             method.topology, common.theta, partition.table, held
@@ -99,7 +99,7 @@ def score_partition(
     return changes
 
 
-def _aligned(common: Common) -> Common:
+def aligned(common: Common) -> Common:
     """As the engine reads it: what came from elsewhere may lie anywhere in memory."""
     return common._replace(theta=readable("theta", common.theta, common.theta.dtype))
 
@@ -113,7 +113,7 @@ def _train_member(
     weight = table.weight_sum(rows) if len(rows) else 0.0
     if not weight > 0:
         return _nothing(common, score)
-    state, runs = _begun(method, partition, number, round_, common)
+    state, runs = begun(method, partition, number, round_, common)
     loss = runs.epoch()
     finite = bool(np.isfinite(loss)) and runs.is_finite()
     moments = None if common.moments is None else state.moments
@@ -121,16 +121,18 @@ def _train_member(
     return Change(weight, change, moments, state.optimizer.t, loss, score, finite)
 
 
-def _begun(
+def begun(
     method: Method, partition: Partition, number: int, round_: int, common: Common
 ) -> tuple[State, Runs]:
     """A training of the partition that goes on from the common state."""
     member = common.member
     rows, _ = partition.rows(member)
-    n, passes = len(rows), method.local_epochs
-    first, last = (int(passes * each * n) for each in (round_, round_ + 1))
-    last = max(last, first + 1)
-    settings = replace(method.settings, batch_size=min(method.settings.batch_size, n))
+    # Whole batches: a step by the few rows that are left would count as much.
+    batch_size = min(method.settings.batch_size, len(rows))
+    steps = method.local_epochs * len(rows) / batch_size
+    first, last = (int(steps * each) for each in (round_, round_ + 1))
+    first, last = first * batch_size, max(last, first + 1) * batch_size
+    settings = replace(method.settings, batch_size=batch_size)
     key = (method.seed, member, number)
     seed = int(stream(*key, round_, 1).randint(1, 2**31))  # of the dropout masks
     # Over its own weights: what they are beside those of others is for the mean.

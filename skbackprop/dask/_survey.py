@@ -90,11 +90,11 @@ def rows_that_weigh(X: Any, y: Any, w: Any, suffix: str = "") -> tuple[Any, Any,
     return X, y, w
 
 
-def in_order(X: Any, names: Array | None) -> Any:
+def in_order(X: Any, names: Sequence[Any] | Array | None) -> Any:
     """A frame with its columns in the order of another that has the same."""
     if names is None or not hasattr(X, "columns"):
         return X
-    own, wanted = list(X.columns), names.tolist()
+    own, wanted = list(X.columns), list(names)
     if own == wanted or set(own) != set(wanted) or len(own) != len(wanted):
         return X
     return X[wanted]
@@ -161,6 +161,19 @@ def facts_of(surveys: Sequence[Survey | None]) -> Facts:
         sum(each.n_bytes for _, each in said),
         kind.encode(example, dtype),
     )
+
+
+def balanced(facts: Facts) -> dict[Any, float]:
+    """class_weight='balanced' of all partitions together, by class."""
+    kind, counts = facts.kind, facts.counts
+    assert isinstance(kind, Classes)
+    if kind.multilabel:
+        raise ValueError(
+            "class_weight='balanced' is not for several labels in partitions. Give a "
+            "list of dicts, one for each label."
+        )
+    weights = counts.sum() / (len(counts) * counts)
+    return dict(zip(kind.labels.tolist(), weights.tolist(), strict=True))
 
 
 def _compare(first_number: int, first: Survey, number: int, each: Survey) -> None:

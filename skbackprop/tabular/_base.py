@@ -59,23 +59,8 @@ from ._ensemble import (
 from ._folds import Part, dealt, scorable
 from ._member import Member
 from ._messages import MemberPrinter, ending_messages
-from ._recipe import Recipe, make_recipe
+from ._recipe import PARAMETERS, Recipe, make_recipe
 from ._rules import ENCODER, RULES
-
-_RECIPE = (
-    "hidden_layer_sizes",
-    "activation",
-    "n_folds",
-    "n_repeats",
-    "max_iter",
-    "batch_size",
-    "learning_rate_init",
-    "weight_decay",
-    "dropout",
-    "n_bins",
-    "embedding_size",
-    "label_smoothing",
-)
 
 
 class BaseTabularMLP(CallbackSupport, Pickled):
@@ -85,8 +70,12 @@ class BaseTabularMLP(CallbackSupport, Pickled):
 
     # What the classifier and the regressor say -------------------------------
 
-    def _learn(self, y: Any, weights: Array | None) -> TargetKind:
-        """Learn the classes, or the scale of the numbers, from a plain y."""
+    def _learn(self, y: Any, weights: Array | None, exponent: int = 0) -> Any:
+        """The classes of a plain y, or how its numbers are spread."""
+        raise NotImplementedError
+
+    def _keep(self, learnt: Any) -> TargetKind:
+        """Store what ``_learn`` has found, of all rows."""
         raise NotImplementedError
 
     def _strata(self, targets: Targets, rows: Array) -> Array | None:
@@ -162,18 +151,12 @@ class BaseTabularMLP(CallbackSupport, Pickled):
         validate_data(self, columns.source, y, skip_check_array=True, reset=True)
         for name in ("_bag", "_clamp", "temperature_"):
             self.__dict__.pop(name, None)
-        encoder = TabularEncoder(
-            missing="nan", **{name: getattr(self, name) for name in ENCODER}
-        )
+        encoder = self._new_encoder()
         encoder._learn(columns)
         matrix = encoder._encode(columns)
-        y = checked_y(self._target_class.plain(y), matrix)
-        weights, exponent = checked_weights("sample_weight", sample_weight, matrix)
-        kind = self._learn(y, weights)
-        y = kind.cast(y)
-        targets = kind.encode(y, np.dtype(np.float32))
-        weights = kind.weights(y, weights, getattr(self, "class_weight", None))
-        weights, exponent = _as_read(weights, exponent, "sample_weight")
+        y, *weights = self._checked(y, sample_weight, matrix)
+        kind = self._keep(self._learn(y, *weights))
+        y, targets, weights, exponent = self._encoded(kind, y, *weights)
 
         # A row without weight trains nothing and validates nothing.
         rows = np.arange(len(matrix)) if weights is None else np.flatnonzero(weights)
@@ -189,6 +172,27 @@ class BaseTabularMLP(CallbackSupport, Pickled):
         given = Given(X, y, table, exponent)
         scoring = self._scoring(topology, kind, given, validation)
         return Read(topology, recipe, targets, rows, scoring)
+
+    def _new_encoder(self) -> TabularEncoder:
+        """The encoder before it has learnt anything."""
+        given = {name: getattr(self, name) for name in ENCODER}
+        return TabularEncoder(missing="nan", **given)
+
+    def _checked(
+        self, y: Any, sample_weight: Any, matrix: Array
+    ) -> tuple[Any, Array | None, int]:
+        """y and weights as plain arrays of the rows of a matrix."""
+        y = checked_y(self._target_class.plain(y), matrix)
+        return y, *checked_weights("sample_weight", sample_weight, matrix)
+
+    def _encoded(
+        self, kind: TargetKind, y: Any, weights: Array | None, exponent: int
+    ) -> tuple[Any, Targets, Array | None, int]:
+        """y as its scale is computed with, targets, and weights of rows and classes."""
+        y = kind.cast(y)
+        targets = kind.encode(y, np.dtype(np.float32))
+        weights = kind.weights(y, weights, getattr(self, "class_weight", None))
+        return y, targets, *_as_read(weights, exponent, "sample_weight")
 
     def _ensemble(self, read: Read, random_state: np.random.RandomState) -> Ensemble:
         """What every member is given; draws the folds and the members' seeds."""
@@ -212,7 +216,7 @@ class BaseTabularMLP(CallbackSupport, Pickled):
         return ending_messages(trained, recipe)
 
     def _recipe(self, n_rows: int) -> Recipe:
-        given = {name: _plain(getattr(self, name)) for name in _RECIPE}
+        given = {name: _plain(getattr(self, name)) for name in PARAMETERS}
         sizes = given["hidden_layer_sizes"]
         if sizes is not None:
             sizes = tuple(sizes) if np.iterable(sizes) else (sizes,)

@@ -249,11 +249,13 @@ class TabularMLPClassifier(ClassifierScore, ClassifierMixin, BaseTabularMLP):
             self, lambda copy: copy._fit(X, y, sample_weight, validation, checkpoint)
         )
 
-    def _learn(self, y: Any, weights: Array | None) -> Classes:
-        classes = Classes.of(y)
-        self.classes_, self._y_type = classes.labels, classes.kind
-        self._sparse_y = classes.sparse
-        return classes
+    def _learn(self, y: Any, weights: Array | None, exponent: int = 0) -> Classes:
+        return Classes.of(y)
+
+    def _keep(self, learnt: Classes) -> Classes:
+        self.classes_, self._y_type = learnt.labels, learnt.kind
+        self._sparse_y = learnt.sparse
+        return learnt
 
     def _loss_parameters(self, recipe: Recipe) -> tuple[float, ...]:
         return (recipe.label_smoothing,) if recipe.label_smoothing > 0 else ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from .._layers import Array
 from ..core.losses import Loss
 from ..core.topology import Topology
 from ._bins import from_positions
+from ._sketches import Sketch
 
 if TYPE_CHECKING:
     from ..core.engine import Table
@@ -59,27 +61,60 @@ def constant_parameters(topology: Topology, output_bias: Array) -> Array:
     return theta
 
 
-def best_constant(topology: Topology, table: Table, rows: Array) -> Array:
+class TargetTotals(NamedTuple):
+    """What targets add up to: all that the best constant is made of."""
+
+    n_rows: int
+    weight: float
+    #: Weights of the rows of each class, or of each output's ones, shape (q,).
+    ones: Array
+    #: Of each output, where the loss is of quantiles.
+    columns: list[Sketch]
+
+    @classmethod
+    def of(cls, topology: Topology, table: Table, rows: Array) -> TargetTotals:
+        """Of some rows of a table."""
+        w = table.sample_weight[rows] if len(table.sample_weight) else None
+        w = np.ones(len(rows)) if w is None else w.astype(np.float64)
+        q, columns = topology.sizes[-1], []
+        ones = np.zeros(q)
+        if topology.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
+            ones = np.bincount(table.labels[rows], w, minlength=q)
+        elif topology.loss == Loss.BINARY_CROSS_ENTROPY:
+            ones = (w[:, None] * table.Y[rows]).sum(axis=0)
+        elif topology.loss == Loss.QUANTILE:
+            columns = [Sketch.of(y) for y in table.Y[rows].T]
+        return cls(len(rows), float(w.sum()), ones, columns)
+
+    @classmethod
+    def merged(cls, totals: Sequence[TargetTotals]) -> TargetTotals:
+        """Of the rows of all of them."""
+        n_rows, weights, ones, columns = zip(*totals, strict=True)
+        merged = [Sketch.merged(each) for each in zip(*columns, strict=True)]
+        return cls(sum(n_rows), sum(weights), sum(ones), merged)
+
+
+def best_constant(topology: Topology, totals: TargetTotals) -> Array:
     """Z_J of the smallest loss if it were the same for all rows, or nearly so.
 
     Log-odds and logarithms of shares, with half a row more for each class; quantiles,
     of which the weights have no say: it is a start.
     Of standardised targets the mean is 0, and so is about any other middle.
     """
-    w = table.sample_weight[rows] if len(table.sample_weight) else np.ones(len(rows))
-    w = w.astype(np.float64) * (len(rows) / w.sum(dtype=np.float64))
-    if topology.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
-        counts = np.bincount(table.labels[rows], w, minlength=topology.sizes[-1])
-        return np.log((counts + 0.5) / (counts + 0.5).sum())
-    if topology.loss == Loss.BINARY_CROSS_ENTROPY:
-        ones = w @ table.Y[rows]
-        return np.log((ones + 0.5) / (len(rows) - ones + 0.5))
+    n = totals.n_rows
     if topology.loss == Loss.QUANTILE:
         levels = topology.loss_parameters or (0.5,)
-        columns = table.Y[rows].T
         return np.array(
-            [np.quantile(y, levels[k % len(levels)]) for k, y in enumerate(columns)]
+            [
+                column.quantiles(np.array([levels[k % len(levels)]]))[0]
+                for k, column in enumerate(totals.columns)
+            ]
         )
+    ones = totals.ones * (n / totals.weight)
+    if topology.loss == Loss.CATEGORICAL_CROSS_ENTROPY:
+        return np.log((ones + 0.5) / (ones + 0.5).sum())
+    if topology.loss == Loss.BINARY_CROSS_ENTROPY:
+        return np.log((ones + 0.5) / (n - ones + 0.5))
     return np.zeros(topology.sizes[-1])
 
 

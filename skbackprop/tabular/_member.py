@@ -14,14 +14,19 @@ from .._state import Ending, State
 from .._training import train
 from ..core.optimizers import Solver
 from ..core.topology import Topology
-from ._initialization import best_constant, constant_parameters, initialize
+from ._initialization import (
+    TargetTotals,
+    best_constant,
+    constant_parameters,
+    initialize,
+)
 from ._recipe import Recipe
 
 if TYPE_CHECKING:
     from ..core.engine import Table
 
 #: Rows that the first parameters are fitted to.
-_SAMPLE = 1024
+SAMPLE = 1024
 #: Of the recipe's learning rate, what biases and embeddings get.
 _BIAS_RATE, _EMBEDDING_RATE = 0.1, 0.3
 _BETA_2 = 0.95
@@ -117,11 +122,11 @@ def new_state(
 ) -> State:
     """A member before its first epoch."""
     random_state = np.random.RandomState(seed)
-    sample = rows[random_state.permutation(len(rows))[:_SAMPLE]]
+    sample = rows[random_state.permutation(len(rows))[:SAMPLE]]
     theta = initialize(
         topology,
         table.X[sample],
-        best_constant(topology, table, rows),
+        best_constant(topology, TargetTotals.of(topology, table, rows)),
         recipe.output_scale,
         random_state,
     )
@@ -153,9 +158,24 @@ def train_member(
     constant, constant_score = None, -np.inf
     if may_be_constant:
         # Now, since after an interrupt nothing that takes long is computed.
-        constant = constant_parameters(topology, best_constant(topology, table, rows))
+        middle = best_constant(topology, TargetTotals.of(topology, table, rows))
+        constant = constant_parameters(topology, middle)
         constant_score = validate(constant)
     ending = train(problem, state, table, validate, watch)
+    return ended(state, ending, recipe, constant, constant_score)
+
+
+def ended(
+    state: State,
+    ending: Ending,
+    recipe: Recipe,
+    constant: Array | None,
+    constant_score: float,
+) -> Member:
+    """What is kept of a training: its best epoch, or the constant.
+
+    The state has the parameters of the best epoch.
+    """
     scores, losses = list(state.history.validation_scores), state.history.loss_curve
     found = np.isfinite(scores).any()
     if ending == Ending.DIVERGED and not found:

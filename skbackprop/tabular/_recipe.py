@@ -6,6 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+#: The numbers that are parameters of the estimators.
+PARAMETERS = (
+    "hidden_layer_sizes",
+    "activation",
+    "n_folds",
+    "n_repeats",
+    "max_iter",
+    "batch_size",
+    "learning_rate_init",
+    "weight_decay",
+    "dropout",
+    "n_bins",
+    "embedding_size",
+    "label_smoothing",
+)
+
 
 @dataclass(frozen=True)
 class Recipe:

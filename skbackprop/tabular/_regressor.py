@@ -23,7 +23,7 @@ from .._targets import (
 )
 from ._base import BaseTabularMLP
 from ._recipe import Recipe
-from ._scaling import ScaledNumbers, mean_and_scale
+from ._scaling import ScaledNumbers, Spread
 
 
 class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
@@ -185,19 +185,22 @@ class TabularMLPRegressor(RegressorScore, RegressorMixin, BaseTabularMLP):
             self, lambda copy: copy._fit(X, y, sample_weight, validation, checkpoint)
         )
 
-    def _learn(self, y: Any, weights: Array | None) -> ScaledNumbers:
+    def _learn(self, y: Any, weights: Array | None, exponent: int = 0) -> Spread:
+        """How numbers are spread; a row of weight 0 says nothing of it."""
         numbers = Numbers(self.loss, levels_of(self.quantile))
         numbers.check(y)
         y = y.astype(np.float64)
         Y = y[:, None] if y.ndim == 1 else y
-        if weights is not None:  # a row of weight 0 says nothing of the scale
+        if weights is not None:
             Y, weights = Y[weights > 0], weights[weights > 0]
-        self._clamp = Y.min(axis=0), Y.max(axis=0)
-        self.target_mean_, self.target_scale_ = mean_and_scale(Y, weights)
-        self.quantiles_ = np.array(numbers.levels) if self.loss == "quantile" else None
-        return ScaledNumbers(
-            self.loss, numbers.levels, self.target_mean_, self.target_scale_
-        )
+        return Spread.of(Y, weights, exponent)
+
+    def _keep(self, learnt: Spread) -> ScaledNumbers:
+        levels = levels_of(self.quantile)
+        self._clamp = learnt.low, learnt.high
+        self.target_mean_, self.target_scale_ = learnt.mean, learnt.scale
+        self.quantiles_ = np.array(levels) if self.loss == "quantile" else None
+        return ScaledNumbers(self.loss, levels, self.target_mean_, self.target_scale_)
 
     def _loss_parameters(self, recipe: Recipe) -> tuple[float, ...]:
         return number_loss_parameters(self.loss, self.huber_delta, self.quantile)

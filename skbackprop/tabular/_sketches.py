@@ -111,13 +111,3 @@ def quantiles(numbers: Array | Sketch, shares: Array) -> Array:
     if isinstance(numbers, Sketch):
         return numbers.quantiles(shares)
     return np.quantile(numbers, shares)
-
-
-def sketches_of(matrix: Array) -> list[Sketch]:
-    """Of every column of a partition's matrix, shape (n, p)."""
-    return [Sketch.of(column).compressed() for column in matrix.T]
-
-
-def merged_sketches(partitions: Iterable[Sequence[Sketch]]) -> list[Sketch]:
-    """Of every column of all partitions, in the order in which they are given."""
-    return [Sketch.merged(each) for each in zip(*partitions, strict=True)]

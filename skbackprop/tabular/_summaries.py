@@ -15,6 +15,7 @@ import numpy as np
 from .._snapshot import working_copy
 from ._columns import CATEGORY, DATE, NUMBER, read_columns
 from ._contents import Contents, contents_of
+from ._numbers import scaled
 from ._sketches import Sketch
 
 _WORDS = {NUMBER: "numbers", CATEGORY: "categories", DATE: "dates"}
@@ -86,6 +87,20 @@ def _summary(X: Any, encoder: Any, partition: Any) -> Summary:
         hasattr(encoder, "feature_names_in_"),
         by_place,
     )
+
+
+def encoded_sketches(summary: Summary, encoder: Any) -> list[Sketch]:
+    """Of every number that an encoder makes, which has learnt of the summary.
+
+    It scales numbers and keeps their order: what they become is known of a few.
+    """
+    found = []
+    for j, part, center, scale in encoder._numbers():
+        if scale > 0:
+            sketch = summary[j].parts[part or 0]
+            values = scaled(sketch.values, center, scale, encoder.clip)
+            found.append(Sketch.merged([replace(sketch, values=values)]))
+    return found
 
 
 def _without_rows(source: Any) -> Any:

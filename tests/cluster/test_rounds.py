@@ -1,6 +1,6 @@
 """Rounds: their formulas, by hand; which rows a round has; scores that are sums.
 
-Answers for: dask/_rounds.py, dask/_scores.py, dask/_partitions.py.
+Answers for: dask/_rounds.py, dask/_cycles.py, dask/_scores.py, dask/_partitions.py.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from skbackprop._layers import make_topology
 from skbackprop._settings import Settings
 from skbackprop._targets import Classes, Numbers
 from skbackprop.core.optimizers import Solver, n_slots
+from skbackprop.dask._cycles import visit
 from skbackprop.dask._partitions import Partition
 from skbackprop.dask._rounds import (
     Common,
     Method,
     Outer,
     averaged,
+    begun,
     rows_of_stream,
     score_partition,
     train_partition,
@@ -77,6 +79,12 @@ def loss_and_grad(topology, theta, X, Y):
     return np.concatenate([each.ravel() for each in grads])
 
 
+def loss_of(topology, theta, X, Y):
+    """(L1), by NumPy."""
+    (W1, W2), (b1, b2) = topology.views(theta)
+    return 0.5 * np.mean((np.tanh(X @ W1 + b1) @ W2 + b2 - Y) ** 2)
+
+
 def test_a_round_by_hand(rng):
     given, round_ = method(), 2
     parts, begin = [partition(rng), partition(rng, 25)], common(given, rng)
@@ -105,6 +113,58 @@ def test_a_round_by_hand(rng):
     assert mean.weight == N + 25 and mean.finite
     losses = [each[0].loss for each in found]
     assert mean.loss == pytest.approx((N * losses[0] + 25 * losses[1]) / (N + 25))
+
+
+def test_a_cycle_by_hand(rng):
+    """From partition to partition; the score is of what the cycle began with."""
+    given = method()
+    parts, start = [partition(rng), partition(rng, 25)], common(given, rng)
+    held = partition(rng, 10, folds=np.zeros((10, 1), np.int32))  # trains nobody
+    theta, where, losses = start.theta.copy(), None, []
+    for number, part in enumerate([parts[0], held, parts[1]]):
+        where = visit(part, given, number, 2, [start], 0, where)
+        if part is held:
+            continue
+        n = part.n_rows
+        for first in range(0, n, 5):
+            rows = rows_of_stream(np.arange(n), (7, 0, number), 2 * n, 3 * n)
+            some = rows[first : first + 5]
+            X, Y = part.X[some], part.Y[some]
+            losses.append(loss_of(given.topology, theta, X, Y))
+            theta -= 0.05 * loss_and_grad(given.topology, theta, X, Y)
+    change = where.change()
+    np.testing.assert_allclose(change.theta, theta, rtol=1e-9, atol=1e-12)
+    assert change.loss == pytest.approx(np.mean(losses))
+    assert change.weight == N + 25 and change.finite and change.score[1] == 10
+    expected = -loss_of(given.topology, start.theta, held.X, held.Y)
+    assert given.measure.score(change.score) == pytest.approx(expected)
+
+
+def test_moments_go_with_a_member(rng):
+    given = method(settings={"solver": Solver.ADAM}, keeps_moments=True)
+    zeros = np.zeros((n_slots(Solver.ADAM), given.topology.n_parameters))
+    start = common(given, rng, zeros)
+    part = partition(rng)
+    first = visit(part, given, 0, 0, [start], 0, None)
+    assert first.common.steps == 8 and first.common.moments.any()
+    second = visit(part, given, 1, 0, [start], 0, first)
+    fresh = first.common._replace(moments=zeros, steps=0)
+    other = visit(part, given, 1, 0, [start], 0, first._replace(common=fresh))
+    assert second.common.steps == 16
+    assert not np.array_equal(second.common.theta, other.common.theta)
+
+
+def test_batches_are_whole(rng):
+    """A step by the few rows that are left over would count as much as the others."""
+    given = method(local_epochs=0.5)
+    part, begin, seen = partition(rng, 33), common(given, rng), []
+    for round_ in range(8):
+        state, _ = begun(given, part, 0, round_, begin)
+        assert len(state.order) in (15, 20)  # half of 33 rows, in batches of 5
+        seen.append(len(state.order))
+    assert sum(seen) == 130  # of four passes over 33 rows
+    few = partition(rng, 3)
+    assert len(begun(given, few, 0, 0, begin)[0].order) == 3
 
 
 def test_weights_of_rows_are_weights_of_partitions(rng):

@@ -15,7 +15,11 @@ from skbackprop._layers import make_topology
 from skbackprop.core.embeddings import Embeddings
 from skbackprop.tabular._bins import from_positions, quantile_edges, to_positions
 from skbackprop.tabular._folds import fold_numbers
-from skbackprop.tabular._initialization import best_constant, initialize
+from skbackprop.tabular._initialization import (
+    TargetTotals,
+    best_constant,
+    initialize,
+)
 from skbackprop.tabular._member import _BIAS_RATE, _EMBEDDING_RATE, group_factors
 from skbackprop.tabular._recipe import COMMON, PRESETS, Recipe, make_recipe
 
@@ -221,7 +225,7 @@ def test_outputs_begin_at_the_best_constant(weighted):
     def constant(loss, output, n_outputs, parameters=(), **given):
         t = make_topology([1, n_outputs], [], output, loss, None, parameters)
         table = make_table(x, sample_weight=w, dtype=np.float32, **given)
-        return best_constant(t, table, rows)
+        return best_constant(t, TargetTotals.of(t, table, rows))
 
     labels = rng.integers(0, 3, 60)
     logs = constant("categorical_cross_entropy", "softmax", 3, labels=labels)

@@ -17,13 +17,8 @@ from skbackprop import TabularEncoder
 from skbackprop.tabular._bins import quantile_edges
 from skbackprop.tabular._numbers import center_and_scale
 from skbackprop.tabular._prepared import prepare
-from skbackprop.tabular._sketches import (
-    MOST_VALUES,
-    Sketch,
-    merged_sketches,
-    sketches_of,
-)
-from skbackprop.tabular._summaries import merged, summarize
+from skbackprop.tabular._sketches import MOST_VALUES, Sketch
+from skbackprop.tabular._summaries import encoded_sketches, merged, summarize
 
 N = 150
 
@@ -191,10 +186,15 @@ def test_bins_of_partitions():
     fitted = prepare(regressor(dates="numbers", n_bins=9), X, signal).estimator
     encoder = TabularEncoder(missing="nan", max_one_hot=0, dates="numbers")
     parts = [X[a:b] for a, b in cuts(rng, 5) if b > a]
-    encoder = learnt(encoder, parts)
-    matrices = [encoder.transform(part) for part in parts]
-    sketches = [sketches_of(matrix[:, : encoder.n_numeric_]) for matrix in matrices]
-    edges = [quantile_edges(each, 9) for each in merged_sketches(sketches)]
+    summary = merged([summarize(part, encoder, k) for k, part in enumerate(parts)])
+    encoder._learn(summary)
+    sketches = encoded_sketches(summary, encoder)
+    matrix = encoder.transform(X)[:, : encoder.n_numeric_]
+    for sketch, column in zip(sketches, matrix.T, strict=True):
+        whole = Sketch.of(column)
+        assert_array_equal(sketch.values, whole.values)
+        assert_array_equal(sketch.counts, whole.counts)
+    edges = [quantile_edges(each, 9) for each in sketches]
     assert len(edges) == len(fitted._edges) > 5
     for one, other in zip(edges, fitted._edges, strict=True):
         assert_array_equal(one, other)
@@ -223,7 +223,7 @@ def test_quantiles_are_those_of_numpy(dtype):
             assert found.dtype == expected.dtype
             assert_array_equal(found, expected)
             cut = np.array_split(x, 4)
-            sketch = merged_sketches([sketches_of(part[:, None]) for part in cut])[0]
+            sketch = Sketch.merged([Sketch.of(part) for part in cut])
             assert (sketch.error, len(sketch)) == (0, n)
             assert_array_equal(sketch.quantiles(shares), expected)
             assert_array_equal(
