@@ -548,6 +548,13 @@ def outer_step(
     return theta + eta * (d + mu * v), v
 
 
+def cycle(visits, order, first, state):
+    """(Y3) A walk through all partitions, from the place ``first`` of an order."""
+    for k in [*order[first:], *order[:first]]:
+        state = visits[k](state)
+    return state
+
+
 def spread_over_edges(g: Array, p: Array, edges: Any) -> tuple[Array, ...]:
     """dL/dV, dL/db, dL/du and dL/dm from dL/da of every row.  (E3)"""
     B, here = len(edges) - 1, ~np.isnan(p)

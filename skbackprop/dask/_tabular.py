@@ -1,4 +1,4 @@
-"""The estimators of frames: a bag of networks, each trained by one worker."""
+"""The estimators of frames: ensembles whose networks are trained side by side."""
 
 from __future__ import annotations
 
@@ -95,22 +95,36 @@ class EnsembleOnDask(Apart):
 
 @with_parameters_of(TabularMLPClassifier)
 class DaskTabularMLPClassifier(ClassifierOnDask, EnsembleOnDask, TabularMLPClassifier):
-    """An ensemble that classifies rows of frames, a network trained by each worker.
+    """An ensemble that classifies rows of frames, trained on partitions of a table.
 
-    Partitions are put together on a worker, and every other gets a copy: a worker's
-    memory must hold the table a few times. Each network of the ensemble is a task. The
-    model has the bits of the local twin with the same ``random_state``, for any number
-    of workers, whichever of them die.
+    With ``method='bag'`` partitions are put together on a worker, and every other gets
+    a copy: a worker's memory must hold the table four times. Each network of the
+    ensemble is a task, and the model has the bits of the local twin with the same
+    ``random_state``. With ``method='cyclic'`` the networks walk through the partitions,
+    wherever these are, in cycles (Y3). In either way it has the same bits for any
+    number of workers, whichever of them die.
 
     Parameters
     ----------
     preset, ..., verbose
-        Those of :class:`skbackprop.TabularMLPClassifier`. ``time_limit`` must be None.
+        Those of :class:`skbackprop.TabularMLPClassifier`. ``time_limit`` must be None;
+        for cycles ``scoring`` must be 'loss' and ``calibrate`` False.
     client : distributed.Client, default=None
         None is the current one.
+    method : {'auto', 'bag', 'cyclic'}, default='auto'
+        'auto' is 'bag' where four times the size of X is no more than the memory of the
+        smallest worker, else 'cyclic'.
+    local_epochs : float, default=0.25
+        Of cycles: passes over the rows of a partition in a visit. There are
+        ``max_iter / local_epochs`` cycles, of which ``n_iter_``, ``best_epochs_``,
+        ``validation_scores_`` and ``loss_curves_`` are.
+    persist : 'auto' or bool, default='auto'
+        Of cycles: whether workers keep partitions as they are trained on. 'auto': where
+        these take no more than half of the workers' memory; else each is read again for
+        every visit.
     timeout : float, default=60
         Seconds without any worker after which ``fit`` gives up with a
-        :class:`DaskFitError`.
+        :class:`DaskFitError`, which has the model of the last complete cycle.
 
     Attributes
     ----------
@@ -127,7 +141,7 @@ class DaskTabularMLPClassifier(ClassifierOnDask, EnsembleOnDask, TabularMLPClass
 
 @with_parameters_of(TabularMLPRegressor)
 class DaskTabularMLPRegressor(EnsembleOnDask, TabularMLPRegressor):
-    """An ensemble that predicts numbers from frames, a network trained by each worker.
+    """An ensemble that predicts numbers from frames, trained on partitions of a table.
 
     It is trained as :class:`DaskTabularMLPClassifier` is.
 
@@ -135,7 +149,7 @@ class DaskTabularMLPRegressor(EnsembleOnDask, TabularMLPRegressor):
     ----------
     preset, ..., verbose
         Those of :class:`skbackprop.TabularMLPRegressor`. ``time_limit`` must be None.
-    client, timeout
+    client, method, local_epochs, persist, timeout
         Those of :class:`DaskTabularMLPClassifier`.
 
     Attributes

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import pickle
 import sys
+from functools import partial
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from partitioned import InProcess
 from sklearn.metrics import accuracy_score, r2_score
 
 from skbackprop._layers import make_topology
 from skbackprop._settings import Settings
 from skbackprop._targets import Classes, Numbers
 from skbackprop.core.optimizers import Solver, n_slots
-from skbackprop.dask._cycles import visit
+from skbackprop.dask._cycles import cycle, visit
 from skbackprop.dask._partitions import Partition
+from skbackprop.dask._readings import Prepared
 from skbackprop.dask._rounds import (
     Common,
     Method,
@@ -29,6 +33,7 @@ from skbackprop.dask._rounds import (
     begun,
     rows_of_stream,
     score_partition,
+    stream,
     train_partition,
 )
 from skbackprop.dask._scores import Measure, r2, squares
@@ -138,6 +143,30 @@ def test_a_cycle_by_hand(rng):
     assert change.weight == N + 25 and change.finite and change.score[1] == 10
     expected = -loss_of(given.topology, start.theta, held.X, held.Y)
     assert given.measure.score(change.score) == pytest.approx(expected)
+
+
+def test_members_walk_at_the_same_time(rng):
+    """In one order, which is drawn for the cycle; each begins elsewhere.  (Y3)"""
+    given = method(settings={"solver": Solver.ADAM}, keeps_moments=True)
+    parts = [partition(rng, 20 + k) for k in range(5)]
+    zeros = np.zeros((n_slots(Solver.ADAM), given.topology.n_parameters))
+    starts = [common(given, rng, zeros)._replace(member=m) for m in range(2)]
+    visits = {
+        number: partial(visit, part, given, number, 3, starts)
+        for number, part in enumerate(parts)
+    }
+    prepared = [
+        Prepared(k, lambda function, *args, part=part: function(part, *args))
+        for k, part in enumerate(parts)
+    ]
+    members = [SimpleNamespace(common=lambda start=start: start) for start in starts]
+    found = cycle(InProcess(), given, members, prepared, 3, seed=9)
+    order = stream(9, 3).permutation(5)
+    for place, first in ((0, 0), (1, 2)):
+        walked = {k: partial(each, place) for k, each in visits.items()}
+        expected = reference.cycle(walked, order.tolist(), first, None)
+        np.testing.assert_array_equal(found[place].theta, expected.common.theta)
+        np.testing.assert_array_equal(found[place].moments, expected.common.moments)
 
 
 def test_moments_go_with_a_member(rng):

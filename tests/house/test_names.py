@@ -15,8 +15,10 @@ from skbackprop.core.activations import Activation
 from skbackprop.core.losses import Loss
 from skbackprop.core.optimizers import Solver
 
-#: With the one file outside of the core that has equations of its own.
-FILES = core_sources() | {"_rounds.py": read(PACKAGE / "dask" / "_rounds.py")}
+#: With the files outside of the core that have equations of their own.
+FILES = core_sources() | {
+    name: read(PACKAGE / "dask" / name) for name in ("_rounds.py", "_cycles.py")
+}
 NAMES = [kind.name.lower() for kinds in (Activation, Loss, Solver) for kind in kinds]
 HEADINGS = [line for line in read(DERIVATIONS).splitlines() if line.startswith("#")]
 
