@@ -10,18 +10,28 @@ import numpy as np
 from sklearn.base import is_regressor
 from sklearn.utils.validation import check_is_fitted
 
-from ._evaluation import FEW_ROWS, NotFinite, predict_few, predict_rows, unchanged
+from ._evaluation import (
+    FEW_ROWS,
+    NotFinite,
+    make_table,
+    predict_few,
+    predict_rows,
+    unchanged,
+)
 from ._features import as_numpy, checked_features
 from ._fitted import FittedParameters
+from ._hidden import FAR_BELOW, HiddenFeatures, hidden_part, input_gradients
 from ._inputs import Targets
 from ._layers import OUTPUT_ACTIVATIONS, Array, make_topology
 from ._pickling import Pickled
+from ._snapshot import reads_at_once
 from ._state import Continuation
+from ._targets import shaped
 from .core.activations import Activation
 from .core.topology import Topology
 
 
-class FittedMLP(Pickled):
+class FittedMLP(HiddenFeatures, Pickled):
     """What an estimator of one network is once it has been fitted."""
 
     def _loss_name(self) -> str:
@@ -130,6 +140,13 @@ class FittedMLP(Pickled):
                     )
             elif known.is_finite(X):
                 return transform(predict_few(topology, theta, X, raw))
+        X, topology, theta = self._checked(X)
+        return predict_rows(
+            topology, theta, X, raw=raw, transform=transform, n_jobs=self.n_jobs
+        )
+
+    def _checked(self, X: Any) -> tuple[Any, Topology, Array]:
+        """X after validation, and the network as it is now."""
         X = as_numpy(X, "X")
         X = checked_features(self, X, dtype="numeric", order=None, reset=False)
         topology = self._topology()
@@ -138,10 +155,48 @@ class FittedMLP(Pickled):
                 f"coefs_[0] must have {X.shape[1]} rows, one per feature. "
                 f"Got {topology.sizes[0]}."
             )
-        theta = self._current(topology).theta
-        return predict_rows(
-            topology, theta, X, raw=raw, transform=transform, n_jobs=self.n_jobs
-        )
+        return X, topology, self._current(topology).theta
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._topology().sizes[-2])
+
+    def _hidden(self, X: Any) -> Array:
+        self._check_fitted()
+        X, topology, theta = self._checked(X)
+        return predict_rows(*hidden_part(topology, theta), X, n_jobs=self.n_jobs)
+
+    @reads_at_once
+    def input_gradient(self, X: Any) -> Array:
+        """How what the model says of a row changes with each of its inputs.
+
+        Of a regressor the derivatives of ``predict``, quantiles before they are put in
+        order; of a classifier those of ``decision_function``.  (B5)
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or \
+                (n_samples, n_outputs, n_features)
+            The shape of what is differentiated, and the inputs along the last axis.
+            At the kink of a ReLU it is one of both sides.
+
+        Raises
+        ------
+        ValueError
+            Where X is not allowed.
+        """
+        self._check_fitted()
+        X, topology, theta = self._checked(X)
+        far = np.full((X.shape[0], 1), FAR_BELOW, theta.dtype)
+        table = make_table(X, Y=far, dtype=theta.dtype)
+        found = input_gradients(topology, theta, table, not is_regressor(self))
+        levels = getattr(self, "quantiles_", None)
+        like = shaped(found[:, :, 0], 1 if levels is None else len(levels))
+        return found.reshape(*like.shape, found.shape[2])
 
     def _needs_no_validation(self, X: Any, known: FittedParameters) -> bool:
         """Whether X is an array that validation would hand on as it is, if finite."""
@@ -193,4 +248,5 @@ class FittedMLP(Pickled):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -29,6 +29,7 @@ from ._evaluation import (
     value_and_gradient,
 )
 from ._fitted import FittedParameters
+from ._hidden import FAR_BELOW, input_gradients
 from ._layers import (
     HIDDEN_ACTIVATIONS,
     LOSSES,
@@ -42,6 +43,9 @@ from .core import engine_of
 
 if TYPE_CHECKING:
     from .core.engine import Table
+
+#: The loss whose output activation is softmax.
+SOFTMAX_LOSS = "categorical_cross_entropy"
 
 
 class Layers(NamedTuple):
@@ -301,6 +305,34 @@ class Network:
         )
         return value, Gradient(*parameter_views(self._topology, grad), dX)
 
+    def input_gradient(self, X: Any) -> Array:
+        """How each output of ``forward`` changes with each input.  (B5)
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, layer_sizes[0])
+
+        Returns
+        -------
+        gradient : ndarray of shape (n, layer_sizes[-1], layer_sizes[0])
+            dA_J/dX, row by row. At the kink of a ReLU it is one of both sides.
+
+        Raises
+        ------
+        ValueError
+            Where X has another number of columns, or is not numeric.
+        """
+        theta, X = self._parameters(), self._checked_X(X)
+        topology, softmax = self._topology, self.loss_name == SOFTMAX_LOSS
+        far = np.full((X.shape[0], 1), FAR_BELOW, self.dtype)
+        table = make_table(X, Y=far, dtype=self.dtype)
+        gradients = input_gradients(topology, theta, table, raw=softmax)
+        if not softmax:
+            return gradients
+        # dA_k = A_k (dZ_k - sum_l A_l dZ_l)
+        A = predict(topology, theta, table)[:, :, None]
+        return A * (gradients - (A * gradients).sum(axis=1, keepdims=True))
+
     def _checked_X(self, X: Any) -> Any:
         if not sp.issparse(X):
             X = numeric("X", X, self.dtype)
@@ -318,7 +350,7 @@ class Network:
         if n == 0:
             raise ValueError("X has no rows, and the mean of no losses is undefined.")
         labels = None
-        if self.loss_name == "categorical_cross_entropy":
+        if self.loss_name == SOFTMAX_LOSS:
             labels, Y = checked_labels(Y, n, q), None
         else:
             Y = numeric("Y", Y, self.dtype)

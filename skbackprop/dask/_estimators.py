@@ -104,6 +104,11 @@ class OnDask:
         return self._answer("predict", X)
 
     @reads_at_once
+    def transform(self, X: Any) -> Any:
+        """The last hidden layers' activations; lazily of a collection."""
+        return self._answer("transform", X)
+
+    @reads_at_once
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy, R^2 or D^2 of the pinball loss, as of the local twin.
 
@@ -211,6 +216,11 @@ class Apart(OnDask):
 
 class NetworkOnDask(Apart):
     """What the two estimators of one network share."""
+
+    @reads_at_once
+    def input_gradient(self, X: Any) -> Any:
+        """How answers change with each input; lazily of a collection."""
+        return self._answer("input_gradient", X)
 
     _own = (
         "client",

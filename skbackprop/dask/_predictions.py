@@ -56,7 +56,13 @@ def n_rows_of(X: Any) -> int:
 
 def nothing(model: Any, method: str) -> Array:
     """An answer for no rows: of the type and width of all others."""
-    dtype = model.coefs_[0].dtype if hasattr(model, "coefs_") else np.dtype(np.float64)
+    single = hasattr(model, "coefs_")
+    dtype = model.coefs_[0].dtype if single else np.dtype(np.float64)
+    if method == "transform":
+        return np.zeros((0, model._n_features_out), dtype if single else np.float32)
+    if method == "input_gradient":
+        what = "decision_function" if is_classifier(model) else "predict"
+        return np.zeros((*nothing(model, what).shape, model.n_features_in_), dtype)
     if not is_classifier(model):
         levels = 1 if model.quantiles_ is None else len(model.quantiles_)
         n_outputs = getattr(model, "n_outputs_", None)

@@ -14,25 +14,21 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from .. import _constraints as allow
 from .._callbacks import CallbackSupport, with_callbacks
 from .._checkpoint import check_checkpoint, session_of
-from .._description import ensemble_links
-from .._evaluation import make_table, predict, scale_weights
+from .._evaluation import scale_weights
 from .._features import as_numpy
 from .._fingerprint import fingerprint
 from .._inputs import Targets, checked_weights, table_of
 from .._layers import (
     Array,
-    as_plain,
-    from_plain,
     make_topology,
     without_smoothing,
 )
 from .._observers import Observer
-from .._pickling import Pickled
 from .._scoring import CannotScore
 from .._settings import WeightTotal, check_total
 from .._snapshot import working_copy
@@ -42,7 +38,7 @@ from .._threads import blas_threads, workers_for
 from .._validation import Given, Scoring, checked_y, read_validation
 from ..core.embeddings import Embeddings
 from ..core.topology import Topology
-from ._bins import quantile_edges, to_positions
+from ._bins import quantile_edges
 from ._columns import read_columns
 from ._encoder import TabularEncoder
 from ._ensemble import (
@@ -59,11 +55,12 @@ from ._ensemble import (
 from ._folds import Part, dealt, scorable
 from ._member import Member
 from ._messages import MemberPrinter, ending_messages
+from ._model import FittedEnsemble
 from ._recipe import PARAMETERS, Recipe, make_recipe
 from ._rules import ENCODER, RULES
 
 
-class BaseTabularMLP(CallbackSupport, Pickled):
+class BaseTabularMLP(CallbackSupport, FittedEnsemble):
     """Shared by classifier and regressor; not for use itself."""
 
     _rules = RULES
@@ -223,12 +220,6 @@ class BaseTabularMLP(CallbackSupport, Pickled):
             given["hidden_layer_sizes"] = tuple(int(size) for size in sizes)
         return make_recipe(self.preset, given, n_rows)
 
-    def _positions(self, matrix: Array) -> Array:
-        """The encoder's matrix as the networks read it, in its own place."""
-        to_positions(matrix, self._edges)
-        # Where all columns say nothing, networks learn a constant.
-        return matrix if matrix.shape[1] else np.zeros((len(matrix), 1), np.float32)
-
     def _make_topology(
         self,
         encoder: TabularEncoder,
@@ -353,70 +344,6 @@ class BaseTabularMLP(CallbackSupport, Pickled):
                 raise
             trained.interrupted = True
             self._after_training(validated)
-
-    # Prediction --------------------------------------------------------------
-
-    def _matrix(self, X: Any, called: str = "X") -> Array:
-        """X as the networks read it, its shape and names checked."""
-        columns = read_columns(X, self, called)
-        validate_data(self, columns.source, reset=False, skip_check_array=True)
-        return self._positions(self.encoder_._encode(columns))
-
-    def _averaged(
-        self, X: Any, transform: Callable[[Array], Array], add: Callable[..., Array]
-    ) -> tuple[Array, int]:
-        """The sum, by ``add``, of what transform makes of every network's Z_J."""
-        check_is_fitted(self, "_bag")
-        topology, thetas = self._bag
-        table = make_table(self._matrix(as_numpy(X, "X")), dtype=np.float32)
-        total: Array | None = None
-        for theta in thetas:
-            outputs = predict(
-                topology,
-                theta,
-                table,
-                raw=True,
-                transform=transform,
-                n_jobs=self.n_jobs,
-            )
-            total = outputs if total is None else add(total, outputs, out=total)
-        assert total is not None  # an ensemble has a network at least
-        return total, len(thetas)
-
-    # Pickling ----------------------------------------------------------------
-
-    def _to_plain(
-        self, state: dict[str, Any], training_state: bool | None = None
-    ) -> dict[str, Any]:
-        if state.get("_bag") is not None:
-            state.pop("_edges", None)  # the embeddings have them
-            topology, thetas = state["_bag"]
-            state["_bag"] = {"topology": as_plain(topology), "thetas": thetas}
-        return state
-
-    def _from_plain(self, state: dict[str, Any]) -> None:
-        bag = state.get("_bag")
-        if isinstance(bag, dict):  # in 0.1.0 it was the objects themselves
-            bag = from_plain(bag["topology"]), bag["thetas"]
-        if bag is not None:
-            state |= {"_bag": bag, "_edges": bag[0].embeddings.edges}
-        super()._from_plain(state)
-
-    def _check_restored(self) -> None:
-        topology, thetas = self._bag
-        ensemble_links(self.__dict__, topology)
-        if any(len(theta) != topology.n_parameters for theta in thetas):
-            raise ValueError(f"Each theta must have {topology.n_parameters} numbers.")
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return "_bag" in self.__dict__
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        return tags
 
 
 def _plain(value: Any) -> Any:

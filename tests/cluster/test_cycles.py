@@ -304,6 +304,9 @@ def test_bits_are_those_of_this_process(client, own_cluster, task):
     assert plain.get_params() == type(plain)(**here.get_params()).get_params()
     lazy = far.predict(pieces(X, stops=[700, N])[0])
     assert_array_equal(lazy.compute(), here.predict(X))
+    features = far.transform(pieces(X, stops=[0, 700, N])[0])
+    assert features.dtype == np.float32
+    assert_array_equal(features.compute(), here.transform(X))
 
     class Kills(Observer):
         def epoch_ends(self, epoch):

@@ -478,3 +478,18 @@ def test_data_that_have_gone(own_cluster):
         with pytest.raises(DaskFitError, match="lost") as caught:
             fitted(model, futures, labels)
     assert caught.value.model is not None
+
+
+def test_hidden_features_and_gradients_are_lazy(client):
+    X, y = table()
+    (rows,) = in_chunks(X)
+    model = fitted(classifier(client), *in_chunks(X, y))
+    local = model.to_local()
+    for method in ("transform", "input_gradient"):
+        here, there = getattr(local, method)(X), getattr(model, method)(rows)
+        assert there.shape == here.shape and there.dtype == here.dtype
+        np.testing.assert_array_equal(there.compute(), here)
+        np.testing.assert_array_equal(getattr(model, method)(X), here)
+        (empty,) = pieces(X, stops=[0])
+        nothing = getattr(model, method)(empty).compute()
+        assert nothing.shape == (0, *here.shape[1:]) and nothing.dtype == here.dtype
