@@ -248,5 +248,6 @@ class FittedMLP(HiddenFeatures, Pickled):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        known = ["float64", "float32"] if self.dtype is None else [self.dtype]
+        tags.transformer_tags.preserves_dtype = known
         return tags

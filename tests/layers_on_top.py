@@ -217,6 +217,7 @@ ON_TOP: dict[str, set[str]] = {
         "tabular._folds",
         "tabular._initialization",
         "tabular._scaling",
+        "tabular._sketches",
         "tabular._summaries",
     },
     "dask._predictions": {

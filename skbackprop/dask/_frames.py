@@ -21,6 +21,7 @@ from ..core.topology import Topology
 from ..tabular._folds import fold_numbers
 from ..tabular._initialization import TargetTotals
 from ..tabular._scaling import Spread
+from ..tabular._sketches import Sketch
 from ..tabular._summaries import Summary, summarize
 from ._partitions import Partition
 from ._rounds import stream
@@ -212,7 +213,7 @@ def begins(
         rows, held = partition.rows(member)
         trains = trains or len(rows) > 0
         found = TargetTotals.of(topology, table, rows)
-        few = [each.compressed(_MOST_TARGETS) for each in found.columns]
+        few = [Sketch.of(each).compressed(_MOST_TARGETS) for each in found.columns]
         totals.append(found._replace(columns=few))
         held_out.append(table.weight_sum(held) if len(held) else 0.0)
     n = partition.n_rows

@@ -68,8 +68,8 @@ class TargetTotals(NamedTuple):
     weight: float
     #: Weights of the rows of each class, or of each output's ones, shape (q,).
     ones: Array
-    #: Of each output, where the loss is of quantiles.
-    columns: list[Sketch]
+    #: Of each output, where the loss is of quantiles; merged ones are sketches.
+    columns: list[Array] | list[Sketch]
 
     @classmethod
     def of(cls, topology: Topology, table: Table, rows: Array) -> TargetTotals:
@@ -83,12 +83,12 @@ class TargetTotals(NamedTuple):
         elif topology.loss == Loss.BINARY_CROSS_ENTROPY:
             ones = (w[:, None] * table.Y[rows]).sum(axis=0)
         elif topology.loss == Loss.QUANTILE:
-            columns = [Sketch.of(y) for y in table.Y[rows].T]
+            columns = [*table.Y[rows].T]
         return cls(len(rows), float(w.sum()), ones, columns)
 
     @classmethod
     def merged(cls, totals: Sequence[TargetTotals]) -> TargetTotals:
-        """Of the rows of all of them."""
+        """Of the rows of all of them, whose columns are sketches."""
         n_rows, weights, ones, columns = zip(*totals, strict=True)
         merged = [Sketch.merged(each) for each in zip(*columns, strict=True)]
         return cls(sum(n_rows), sum(weights), sum(ones), merged)
@@ -106,7 +106,7 @@ def best_constant(topology: Topology, totals: TargetTotals) -> Array:
         levels = topology.loss_parameters or (0.5,)
         return np.array(
             [
-                column.quantiles(np.array([levels[k % len(levels)]]))[0]
+                _quantile(column, levels[k % len(levels)])
                 for k, column in enumerate(totals.columns)
             ]
         )
@@ -116,6 +116,12 @@ def best_constant(topology: Topology, totals: TargetTotals) -> Array:
     if topology.loss == Loss.BINARY_CROSS_ENTROPY:
         return np.log((ones + 0.5) / (n - ones + 0.5))
     return np.zeros(topology.sizes[-1])
+
+
+def _quantile(column: Array | Sketch, level: float) -> float:
+    if isinstance(column, Sketch):
+        return float(column.quantiles(np.array([level]))[0])
+    return float(np.quantile(column, level))
 
 
 def _embedded(topology: Topology, theta: Array, X: Array) -> Array:
