@@ -24,7 +24,7 @@ from ..tabular._member import SAMPLE, Member, diverged, ended, settings_of
 from ..tabular._messages import MemberPrinter, ending_messages
 from ..tabular._recipe import Recipe
 from ..tabular._scaling import Spread
-from ..tabular._summaries import encoded_sketches, merged
+from ..tabular._summaries import encoded_sketches
 from ._cluster import Cluster, DaskFitError
 from ._collections import Source
 from ._cycles import cycle
@@ -37,9 +37,10 @@ from ._frames import (
     encoded,
     encoded_to_validate,
     look,
+    looks_together,
     together,
 )
-from ._loop import Joint, scores_of, train_rounds
+from ._loop import Joint, by_tree, scores_of, train_rounds
 from ._options import Options
 from ._readings import Prepared, Unread, read_alike
 from ._rounds import Common, Method, zero_moments
@@ -133,22 +134,20 @@ class EnsembleFit:
         The estimator learns its encoder, its bins and its targets.
         """
         estimator, asked = self.estimator, self.cluster.constant(self.estimator)
-        looks: list[Look | None] = self.cluster.results(
-            [
-                self.cluster.of_sources(look, asked, number, *source)
-                for number, source in enumerate(sources)
-            ]
-        )
-        facts = facts_of([None if each is None else each.survey for each in looks])
-        said = [each for each in looks if each is not None]
-        summary = merged([each.summary for each in said])
+        looks = [
+            self.cluster.of_sources(look, asked, number, *source)
+            for number, source in enumerate(sources)
+        ]
+        whole: Look = self.cluster.result(by_tree(self.cluster, looks_together, looks))
+        facts, summary = facts_of(whole.surveys), whole.summary
+        assert summary is not None  # there are rows
         validate_data(estimator, summary.source, reset=True, skip_check_array=True)
         estimator.encoder_ = encoder = estimator._new_encoder()
         encoder._learn(summary)
         n_bins = estimator._recipe(facts.n_rows).n_bins
         sketches = encoded_sketches(summary, encoder)
         estimator._edges = [quantile_edges(each, n_bins) for each in sketches]
-        spreads = [each.spread for each in said if each.spread is not None]
+        spreads = whole.spreads
         kind = estimator._keep(Spread.merged(spreads) if spreads else facts.kind)
         return facts, kind, summary.names
 
@@ -263,7 +262,8 @@ class Walkers:
             self.recipe.output_scale,
             random_state,
         )
-        weights = WeightTotal(totals.weight, float(totals.n_rows))
+        exponent = beginning.exponent or 0
+        weights = WeightTotal(totals.weight, float(totals.n_rows), exponent)
         problem = make_problem(method.settings, method.topology, weights, seed=seed)
         order = np.zeros(round(totals.n_rows * method.local_epochs), np.intp)
         state = make_state(method.settings, theta, random_state, order)

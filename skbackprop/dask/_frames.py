@@ -22,7 +22,7 @@ from ..tabular._folds import fold_numbers
 from ..tabular._initialization import TargetTotals
 from ..tabular._scaling import Spread
 from ..tabular._sketches import Sketch
-from ..tabular._summaries import Summary, summarize
+from ..tabular._summaries import Summary, merged, summarize
 from ._partitions import Partition
 from ._rounds import stream
 from ._survey import Survey, in_order, named, rows_that_weigh
@@ -47,39 +47,48 @@ def _rows(X: Any, y: Any, w: Any, suffix: str) -> tuple[Any, Any, Any]:
 
 
 class Look(NamedTuple):
+    """A partition in short, or several together."""
+
+    #: None where no row weighs anything.
+    summary: Summary | None
+    #: Of y, one for each partition.
+    surveys: list[Survey | None]
+    #: How numbers are spread, one for each partition that has some.
+    spreads: list[Spread]
+
+
+def look(estimator: Any, number: int, X: Any, y: Any, w: Any) -> Look:
     """A partition in short."""
-
-    summary: Summary
-    #: Of y.
-    survey: Survey
-    #: How numbers are spread; None of classes.
-    spread: Spread | None
-
-
-def look(estimator: Any, number: int, X: Any, y: Any, w: Any) -> Look | None:
-    """A partition in short; None where it has no rows that weigh anything."""
-    return named(f"{number}", _look, estimator, number, X, y, w)
-
-
-def _look(estimator: Any, number: int, X: Any, y: Any, w: Any) -> Look | None:
-    X, y, w = _rows(X, y, w, "")
+    X, y, w = named(f"{number}", _rows, X, y, w, "")
     if len(y) == 0:
-        return None
+        return Look(None, [None], [])
     summary = summarize(X, estimator._new_encoder(), number)
-    assert summary is not None  # it has rows
+    return named(f"{number}", _look, estimator, summary, y, w)
+
+
+def _look(estimator: Any, summary: Summary | None, y: Any, w: Any) -> Look:
     y, *weights = estimator._checked(y, w, np.empty((len(y), 0), np.float32))
     learnt = estimator._learn(y, *weights)
-    kind, spread = learnt, None
+    kind, spreads = learnt, []
     if isinstance(learnt, Spread):
-        kind, spread = Numbers(estimator.loss, levels_of(estimator.quantile)), learnt
-        counts = np.zeros(len(learnt.mean) * len(kind.levels))
+        kind, spreads = Numbers(estimator.loss, levels_of(estimator.quantile)), [learnt]
+        each = len(kind.levels) if kind.loss == "quantile" else 1
+        counts = np.zeros(len(learnt.mean) * each)
     elif learnt.multilabel:
         ones = np.asarray((y > 0).sum(axis=0)).ravel()
         counts = np.concatenate([y.shape[0] - ones, ones])
     else:
         counts = np.unique(y, return_counts=True)[1]
     survey = Survey(y.shape[0], 0, None, np.dtype(np.float32), kind, counts, 0)
-    return Look(summary, survey, spread)
+    return Look(summary, [survey], spreads)
+
+
+def looks_together(looks: Sequence[Look]) -> Look:
+    """Several partitions, in their order."""
+    summaries = [each.summary for each in looks if each.summary is not None]
+    surveys = [survey for each in looks for survey in each.surveys]
+    spreads = [spread for each in looks for spread in each.spreads]
+    return Look(merged(summaries) if summaries else None, surveys, spreads)
 
 
 # A partition as the engine reads it ------------------------------------------
@@ -176,7 +185,8 @@ def _folds(
 class Beginning(NamedTuple):
     """What a partition has to say before the first round."""
 
-    exponent: int
+    #: None of a partition without weights.
+    exponent: int | None
     #: For each member: of the rows that train it, and weights of those held out.
     totals: list[TargetTotals]
     held_out: list[float]
@@ -219,7 +229,8 @@ def begins(
     n = partition.n_rows
     count = min(n, int(np.ceil(share * n))) if trains else 0
     some = stream(dealing.seed, number).permutation(n)[:count]
-    return Beginning(partition.exponent, totals, held_out, partition.X[some])
+    exponent = None if partition.sample_weight is None else partition.exponent
+    return Beginning(exponent, totals, held_out, partition.X[some])
 
 
 def together(beginnings: Sequence[Beginning]) -> Beginning:
@@ -232,4 +243,5 @@ def together(beginnings: Sequence[Beginning]) -> Beginning:
         sum(each) for each in zip(*(b.held_out for b in beginnings), strict=True)
     ]
     sample = np.concatenate([each.sample for each in beginnings])
-    return Beginning(beginnings[0].exponent, totals, held_out, sample)
+    known = [each.exponent for each in beginnings if each.exponent is not None]
+    return Beginning(max(known, default=None), totals, held_out, sample)

@@ -49,7 +49,10 @@ class Joint:
         optimizer = self.state.optimizer
         steps = 0 if self.moments is None else optimizer.t
         rate = optimizer.learning_rate
-        return Common(self.number, self.state.theta, self.moments, steps, rate)
+        # A mean weighs partitions; a walk through them must weigh their rows.
+        weights = None if self.outer is not None else self.problem.weights
+        theta = self.state.theta
+        return Common(self.number, theta, self.moments, steps, rate, weights)
 
     def take(self, change: Change, score: float | None) -> None:
         """A round has ended; ``score`` is of the parameters that it began with."""
@@ -179,11 +182,16 @@ def _round(
         each.submit(function, method, each.number, *number, commons)
         for each in partitions
     ]
+    changes: list[Change] = cluster.result(by_tree(cluster, averaged, level))
+    return changes
+
+
+def by_tree(cluster: Cluster, function: Callable[..., Any], level: list[Any]) -> Any:
+    """The future of what a function makes of many, a few at a time."""
     while True:
         level = [
-            cluster.submit(averaged, level[start : start + FAN_IN])
+            cluster.submit(function, level[start : start + FAN_IN])
             for start in range(0, len(level), FAN_IN)
         ]
         if len(level) == 1:
-            changes: list[Change] = cluster.result(level[0])
-            return changes
+            return level[0]

@@ -63,7 +63,8 @@ class Weighed(NamedTuple):
     training: float
     n_training: int
     held_out: float
-    exponent: int
+    #: None of a partition without weights.
+    exponent: int | None
 
 
 def prepared(reading: Reading, number: int, X: Any, y: Any, w: Any) -> Partition | None:
@@ -116,7 +117,7 @@ def weighed(partition: Partition, number: int) -> Weighed:
         table.weight_sum(rows) if len(rows) else 0.0,
         len(rows),
         table.weight_sum(held) if len(held) else 0.0,
-        partition.exponent,
+        None if partition.sample_weight is None else partition.exponent,
     )
 
 
@@ -212,7 +213,10 @@ class Fit:
         weights = WeightTotal(
             sum(each.training for each in found),
             float(sum(each.n_training for each in found)),
-            found[0].exponent,
+            max(
+                (each.exponent for each in found if each.exponent is not None),
+                default=0,
+            ),
         )
         check_total(weights)
         if self.validated and not sum(each.held_out for each in found) > 0:

@@ -59,14 +59,14 @@ def read_alike(
         Whether workers keep them from round to round.
     look : callable
         Of a Partition, its number and ``args``; what it says has the ``exponent`` of
-        the partition.
+        the partition, or None of one without weights.
     """
     shared = cluster.constant(reading)
     partitions = [_prepared(cluster, shared, kept, each) for each in unread]
     found = cluster.results(
         [each.submit(seen, look, each.number, *args) for each in partitions]
     )
-    exponents = {each.exponent for each in found if each is not None}
+    exponents = {each.exponent for each in found if each is not None} - {None}
     if len(exponents) > 1:  # the heaviest row is in one of them
         reading = replace(reading, exponent=max(exponents))
         return read_alike(cluster, reading, unread, kept, look, *args)

@@ -18,7 +18,7 @@ import numpy as np
 from .._evaluation import readable
 from .._layers import Array
 from .._settings import Settings, make_problem, make_state, weight_total
-from .._state import State
+from .._state import State, WeightTotal
 from .._training import Runs
 from ..core.optimizers import n_slots
 from ..core.shuffle import shuffle
@@ -52,6 +52,8 @@ class Common(NamedTuple):
     moments: Array | None
     steps: int
     learning_rate: float
+    #: Of all rows that train it; None where each partition is over its own.
+    weights: WeightTotal | None = None
 
 
 class Change(NamedTuple):
@@ -59,7 +61,8 @@ class Change(NamedTuple):
 
     #: Of the rows that trained.
     weight: float
-    #: What the parameters have changed by, in their own type; None without such rows.
+    #: What the parameters have changed by, in their own type, or what they are after a
+    #: cycle; None without such rows.
     theta: Array | None
     moments: Array | None
     #: Of the optimiser, the most of all partitions.
@@ -135,8 +138,9 @@ def begun(
     settings = replace(method.settings, batch_size=batch_size)
     key = (method.seed, member, number)
     seed = int(stream(*key, round_, 1).randint(1, 2**31))  # of the dropout masks
-    # Over its own weights: what they are beside those of others is for the mean.
-    weights = weight_total(partition.table, rows, partition.exponent)
+    weights = common.weights
+    if weights is None:  # what they are beside those of others is for the mean
+        weights = weight_total(partition.table, rows, partition.exponent)
     problem = make_problem(settings, method.topology, weights, seed=seed)
     order = rows_of_stream(rows, key, first, last, problem.shuffle)
     state = make_state(settings, common.theta.copy(), stream(*key), order)
