@@ -149,6 +149,52 @@ def test_weights_of_any_size(factor):
         assert far.validation_scores_ == scaled.validation_scores_
 
 
+def test_weights_are_beside_those_of_other_partitions():
+    """Two halves that contradict each other: the heavier one is believed."""
+    X = frame()[["number"]]
+    y = pd.Series(np.where(X["number"] > 0, "yes", "no"))
+    y[N // 2 :] = np.where(X["number"][N // 2 :] > 0, "no", "yes")
+    w = np.where(np.arange(N) < N // 2, 1.0, 1e-3)
+    for weights, right in ((w, slice(0, N // 2)), (w[::-1].copy(), slice(N // 2, N))):
+        parts = sources(X, y, weights, [N // 2, N])
+        far, _ = in_cycles(parts, max_iter=6, local_epochs=0.25)
+        assert far.score(X[right], y[right]) > 0.95
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_weights_beside_rows_that_validate_without_any(factor):
+    X, X_val = frame(), frame(1, 400)
+    y, y_val = target(X), target(X_val)
+    w = factor * np.random.default_rng(3).uniform(0.5, 2, N)
+    val = sources(X_val, y_val, stops=[100, 400])
+    far, _ = in_cycles(sources(X, y, w), val)
+    assert far.n_networks_ == 3
+
+
+def test_levels_that_the_loss_does_not_ask_for():
+    X = frame()
+    y = target(X, "regression")
+    far, _ = in_cycles(sources(X, y), quantile=[0.1, 0.5, 0.9])
+    assert far.predict(X).shape == (N,)
+
+
+def test_what_partitions_say_is_put_together_a_few_at_a_time():
+    """Sketches of many partitions are more than a worker may hold."""
+    X, most = frame(), []
+    y = target(X)
+
+    def submitted(function):
+        if function.__name__ == "looks_together":
+            most.append(function)
+
+    far, _ = in_cycles(
+        sources(X, y, stops=[*range(30, N + 1, 30)]), cluster=InProcess(submitted)
+    )
+    assert len(most) == 5  # 50 partitions, 16 at a time: 4 and 1
+    here = type(far)(**far.get_params()).fit(X, y)
+    assert_array_equal(far.encoder_.transform(X), here.encoder_.transform(X))
+
+
 def test_balanced_weights_are_of_all_partitions():
     X = frame()
     y = target(X).sort_values()

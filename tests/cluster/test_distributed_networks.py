@@ -480,6 +480,16 @@ def test_data_that_have_gone(own_cluster):
     assert caught.value.model is not None
 
 
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_weights_beside_rows_that_validate_without_any(client, factor):
+    X, y = table()
+    w = factor * np.random.default_rng(3).uniform(0.5, 2, N)
+    val = dict(zip(("X_val", "y_val"), in_chunks(*table(1)), strict=True))
+    model = classifier(client, early_stopping=True)
+    fitted(model, *in_chunks(X, y, w), **val)
+    assert len(model.validation_scores_) == model.n_iter_
+
+
 def test_hidden_features_and_gradients_are_lazy(client):
     X, y = table()
     (rows,) = in_chunks(X)
