@@ -101,8 +101,8 @@ class DaskTabularMLPClassifier(ClassifierOnDask, EnsembleOnDask, TabularMLPClass
     a copy: a worker's memory must hold the table four times. Each network of the
     ensemble is a task, and the model has the bits of the local twin with the same
     ``random_state``. With ``method='cyclic'`` the networks walk through the partitions,
-    wherever these are, in cycles (Y3). In either way it has the same bits for any
-    number of workers, whichever of them die.
+    wherever these are, in cycles (Y3). Each way has the same bits for any number of
+    workers, whichever of them die.
 
     Parameters
     ----------
