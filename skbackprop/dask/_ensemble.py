@@ -134,11 +134,16 @@ class EnsembleFit:
         The estimator learns its encoder, its bins and its targets.
         """
         estimator, asked = self.estimator, self.cluster.constant(self.estimator)
-        looks = [
-            self.cluster.of_sources(look, asked, number, *source)
-            for number, source in enumerate(sources)
-        ]
-        whole: Look = self.cluster.result(by_tree(self.cluster, looks_together, looks))
+        # No name for the futures: workers forget what has been merged.
+        found = by_tree(
+            self.cluster,
+            looks_together,
+            [
+                self.cluster.of_sources(look, asked, number, *source)
+                for number, source in enumerate(sources)
+            ],
+        )
+        whole: Look = self.cluster.result(found)
         facts, summary = facts_of(whole.surveys), whole.summary
         assert summary is not None  # there are rows
         validate_data(estimator, summary.source, reset=True, skip_check_array=True)
